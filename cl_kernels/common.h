@@ -1,0 +1,152 @@
+/*
+ * Types, loads, stores and the epilogue that every kernel shares. Prepended to every program behind
+ * geometry.h. Macros, all with defaults so that each kernel file compiles alone:
+ *   TYPE       clconv_type of input and weights
+ *   INDEX      int, or long where a tensor has more than 2^31-1 elements
+ *   ACTIVATION clconv_activation
+ *   HAS_BIAS, HAS_RESIDUAL, HAS_ALPHA, HAS_BETA  parts of the epilogue
+ */
+#ifndef TYPE
+#define TYPE 0
+#endif
+#ifndef INDEX
+#define INDEX int
+#endif
+#ifndef ACTIVATION
+#define ACTIVATION 0
+#endif
+#ifndef HAS_BIAS
+#define HAS_BIAS 0
+#endif
+#ifndef HAS_RESIDUAL
+#define HAS_RESIDUAL 0
+#endif
+#ifndef HAS_ALPHA
+#define HAS_ALPHA 0
+#endif
+#ifndef HAS_BETA
+#define HAS_BETA 0
+#endif
+
+#define TYPE_F32 0
+#define TYPE_F64 1
+#define TYPE_F16 2
+#define TYPE_BF16 3
+#define TYPE_S8 4
+#define TYPE_U8 5
+
+#if TYPE == TYPE_F64
+#pragma OPENCL EXTENSION cl_khr_fp64 : enable
+typedef double acc_t, scalar_t, x_t, w_t, y_t;
+#elif TYPE == TYPE_F16
+typedef float acc_t, scalar_t;
+typedef half x_t, w_t, y_t;
+#elif TYPE == TYPE_BF16
+typedef float acc_t, scalar_t;
+typedef ushort x_t, w_t, y_t;
+#elif TYPE == TYPE_S8
+typedef int acc_t, y_t;
+typedef float scalar_t;
+typedef char x_t, w_t;
+#elif TYPE == TYPE_U8
+typedef int acc_t, y_t;
+typedef float scalar_t;
+typedef uchar x_t;
+typedef char w_t;
+#else
+typedef float acc_t, scalar_t, x_t, w_t, y_t;
+#endif
+
+typedef INDEX index_t;
+
+typedef struct {
+#define FIELD(name) index_t name;
+    CLCONV_GEOMETRY_FIELDS(FIELD)
+#undef FIELD
+} geometry;
+
+/* Elements between a buffer's start and its tensor; long because buffers may exceed 32 bits. */
+typedef struct {
+    long x, w, bias, residual, y;
+} offsets;
+
+typedef struct {
+    scalar_t alpha, beta, a, b;
+} scalars;
+
+/* ---- elements: memory to accumulator and back ---- */
+
+#if TYPE == TYPE_F16
+#define LOAD(pointer, index) vload_half((index), (pointer))
+#define LOAD_X(g, pointer, index) LOAD(pointer, index)
+#define LOAD_W(g, pointer, index) LOAD(pointer, index)
+#define STORE(pointer, index, value) vstore_half_rte((value), (index), (pointer))
+#elif TYPE == TYPE_BF16
+inline float bf16_to_float(ushort pattern) {
+    return as_float((uint)pattern << 16);
+}
+/* To nearest, ties to even: adds just under half of the dropped part, and one more when odd. */
+inline ushort float_to_bf16(float value) {
+    uint bits = as_uint(value);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        return (ushort)((bits >> 16) | 0x40u);
+    return (ushort)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+#define LOAD(pointer, index) bf16_to_float((pointer)[index])
+#define LOAD_X(g, pointer, index) LOAD(pointer, index)
+#define LOAD_W(g, pointer, index) LOAD(pointer, index)
+#define STORE(pointer, index, value) ((pointer)[index] = float_to_bf16(value))
+#elif TYPE == TYPE_S8 || TYPE == TYPE_U8
+#define LOAD(pointer, index) ((acc_t)(pointer)[index])
+#define LOAD_X(g, pointer, index) (LOAD(pointer, index) - (acc_t)(g).x_zero)
+#define LOAD_W(g, pointer, index) (LOAD(pointer, index) - (acc_t)(g).w_zero)
+#define STORE(pointer, index, value) ((pointer)[index] = (value))
+#else
+#define LOAD(pointer, index) ((pointer)[index])
+#define LOAD_X(g, pointer, index) LOAD(pointer, index)
+#define LOAD_W(g, pointer, index) LOAD(pointer, index)
+#define STORE(pointer, index, value) ((pointer)[index] = (value))
+#endif
+
+/* ---- epilogue ---- */
+
+inline acc_t activate(acc_t v, scalars s) {
+#if ACTIVATION == 1
+    return v > 0 ? v : (acc_t)0;
+#elif ACTIVATION == 2
+    return v < s.a ? s.a : v > s.b ? s.b : v;
+#elif ACTIVATION == 3
+    return v < 0 ? s.a * v : v;
+#elif ACTIVATION == 4
+    return 1 / (1 + exp(-v));
+#elif ACTIVATION == 5
+    return tanh(v);
+#elif ACTIVATION == 6
+    return v / (1 + exp(-v));
+#elif ACTIVATION == 7
+    return (acc_t)0.5 * v * (1 + erf(v * (acc_t)0.70710678118654752440));
+#elif ACTIVATION == 8
+    return v * fmin(fmax(v + 3, (acc_t)0), (acc_t)6) / 6;
+#else
+    return v;
+#endif
+}
+
+/* output = activation(alpha*acc + bias + residual + beta*output) at element `index`. */
+inline void finish(acc_t acc, scalars s, global const y_t *bias, global const y_t *residual,
+                   global y_t *y, index_t channel, index_t index) {
+    acc_t v = acc;
+#if HAS_ALPHA
+    v *= s.alpha;
+#endif
+#if HAS_BIAS
+    v += LOAD(bias, channel);
+#endif
+#if HAS_RESIDUAL
+    v += LOAD(residual, index);
+#endif
+#if HAS_BETA
+    v += s.beta * LOAD(y, index);
+#endif
+    STORE(y, index, activate(v, s));
+}

@@ -1,0 +1,82 @@
+/* A row of the table of algorithms, and what rows of one kernel share. */
+#ifndef CLCONV__ALGO_H
+#define CLCONV__ALGO_H
+
+#include "device.h"
+#include "problem.h"
+
+/** A valid problem on a device: what a row is asked about. */
+typedef struct clconv__request {
+    const clconv_problem *problem;
+    clconv__geometry g;
+    clconv_device *device;
+} clconv__request;
+
+/** Candidate tile: values of the macros that the row's `macros` names. */
+enum { CLCONV__TILE_VALUES = 4 };
+typedef struct clconv__tile {
+    unsigned value[CLCONV__TILE_VALUES];
+} clconv__tile;
+
+/** How to start a kernel for one tile. */
+typedef struct clconv__launch {
+    size_t global[3], local[3];
+    size_t local_bytes; /* of a dynamic local array, the last argument; 0 for none */
+    size_t step;        /* geometry.step */
+} clconv__launch;
+
+struct clconv__algo_ops;
+
+typedef struct clconv__algo {
+    const char *name;
+    const struct clconv__algo_ops *ops;
+    /** Nonzero and a sentence where the row cannot run; the shared refusals were asked before. */
+    int (*refuses)(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
+    /** Estimated time; tile is the one that fits, NULL for rows without tiles. */
+    double (*seconds)(const clconv__request *request, const clconv__tile *tile);
+    /** Rows of one kernel: file is name.cl, kernel is name. NULL for other rows. */
+    const char *const *macros; /* names of the tile's values; NULL-terminated */
+    const clconv__tile *tiles; /* ends with a tile of zeros; the first that fits is the default */
+    /** Nonzero when the tile fits the device. */
+    int (*launch)(clconv__launch *launch, const clconv__request *request, const clconv__tile *tile);
+} clconv__algo;
+
+/** What runs a row. Host pointers for rows of the host, device buffers for rows of OpenCL. */
+typedef struct clconv__algo_ops {
+    int is_host;
+    /** Fills plan->state and plan->workspace. */
+    clconv_status (*create)(clconv_plan *plan);
+    void (*destroy)(clconv_plan *plan);
+    /** Commands on the queue; tensors were checked. */
+    clconv_status (*enqueue)(clconv_plan *plan, cl_command_queue queue,
+                             const clconv_tensors *tensors, cl_uint wait_count,
+                             const cl_event *wait, cl_event *event);
+    /** The host's counterpart; `packed` is what pack gave, or NULL. */
+    clconv_status (*run)(clconv_plan *plan, const clconv_host_tensors *tensors);
+    /** Optional: keeps rearranged weights in plan->packed_host. */
+    clconv_status (*pack)(clconv_plan *plan, const void *weights);
+} clconv__algo_ops;
+
+/** More rows than the table will have. */
+#define CLCONV__MOST_ALGOS 64
+
+extern const clconv__algo clconv__algos[];
+extern const size_t clconv__algo_count;
+
+/** Nonzero and a sentence where the row cannot run; asks what all rows share first. */
+int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *algo,
+                         const clconv__request *request);
+
+/** Estimated time of a row that does not refuse. */
+double clconv__algo_seconds(const clconv__algo *algo, const clconv__request *request);
+
+/** The first tile that fits, with its launch; NULL for none. */
+const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__algo *algo,
+                                         const clconv__request *request);
+
+extern const clconv__algo_ops clconv__kernel_ops; /* rows of one kernel */
+extern const clconv__algo_ops clconv__host_ops;   /* algo_host.c */
+extern const clconv__algo_ops clconv__im2col_ops; /* algo_im2col.c */
+
+
+#endif

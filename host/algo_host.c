@@ -1,0 +1,470 @@
+/*
+ * The host CPU: implicit GEMM. For a strip of neighbouring pixels, blocks of taps are gathered into
+ * columns [tap][pixel] and multiplied with packed weights [channel block][tap][channel] by the
+ * register tiles of host_kernel.c. Strips are spread over the processors. Every type, layout, stride
+ * and epilogue goes the same way: gathering converts to the accumulator type, storing converts back.
+ */
+#include "element.h"
+#include "host_kernel.h"
+#include "parallel.h"
+#include "plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Taps gathered at a time: their columns stay in the second-level cache. */
+enum { TAP_BLOCK = 256, ALIGNMENT = 64 };
+
+/* Elements of one row of memory, `step` apart, to accumulators and back. */
+typedef void gather_row(void *to, const void *from, size_t first, size_t step, size_t count,
+                        int32_t zero);
+typedef void scatter_row(void *to, size_t first, size_t step, const void *from, size_t count);
+
+#define DEFINE_GATHER(function, memory, accumulator, convert)                                      \
+    static void function(void *to, const void *from, size_t first, size_t step, size_t count,      \
+                         int32_t zero) {                                                           \
+        accumulator *t = to;                                                                       \
+        const memory *f = (const memory *)from + first;                                            \
+        (void)zero;                                                                                \
+        if (step == 1)                                                                             \
+            for (size_t i = 0; i < count; ++i)                                                     \
+                t[i] = convert(f[i]);                                                              \
+        else                                                                                       \
+            for (size_t i = 0; i < count; ++i)                                                     \
+                t[i] = convert(f[i * step]);                                                       \
+    }
+#define SAME(value)     (value)
+#define SUBTRACT(value) ((value)-zero)
+DEFINE_GATHER(gather_f32, float, float, SAME)
+DEFINE_GATHER(gather_f64, double, double, SAME)
+DEFINE_GATHER(gather_f16, uint16_t, float, clconv__f16_to_f32)
+DEFINE_GATHER(gather_bf16, uint16_t, float, clconv__bf16_to_f32)
+DEFINE_GATHER(gather_s8, int8_t, int32_t, SUBTRACT)
+DEFINE_GATHER(gather_u8, uint8_t, int32_t, SUBTRACT)
+DEFINE_GATHER(gather_s32, int32_t, int32_t, SAME)
+
+#define DEFINE_SCATTER(function, memory, accumulator, convert)                                     \
+    static void function(void *to, size_t first, size_t step, const void *from, size_t count) {    \
+        memory *t = (memory *)to + first;                                                          \
+        const accumulator *f = from;                                                               \
+        for (size_t i = 0; i < count; ++i)                                                         \
+            t[i * step] = convert(f[i]);                                                           \
+    }
+DEFINE_SCATTER(scatter_f32, float, float, SAME)
+DEFINE_SCATTER(scatter_f64, double, double, SAME)
+DEFINE_SCATTER(scatter_f16, uint16_t, float, clconv__f64_to_f16)
+DEFINE_SCATTER(scatter_bf16, uint16_t, float, clconv__f64_to_bf16)
+DEFINE_SCATTER(scatter_s32, int32_t, int32_t, SAME)
+
+/* Functions of one type of problem. */
+typedef struct type_row {
+    int accumulator; /* index of the register tile */
+    gather_row *input, *weights, *output;
+    scatter_row *store;
+} type_row;
+
+static const type_row type_rows[] = {
+    [CLCONV_F32] = {CLCONV__ACC_F32, gather_f32, gather_f32, gather_f32, scatter_f32},
+    [CLCONV_F64] = {CLCONV__ACC_F64, gather_f64, gather_f64, gather_f64, scatter_f64},
+    [CLCONV_F16] = {CLCONV__ACC_F32, gather_f16, gather_f16, gather_f16, scatter_f16},
+    [CLCONV_BF16] = {CLCONV__ACC_F32, gather_bf16, gather_bf16, gather_bf16, scatter_bf16},
+    [CLCONV_S8] = {CLCONV__ACC_S32, gather_s8, gather_s8, gather_s32, scatter_s32},
+    [CLCONV_U8] = {CLCONV__ACC_S32, gather_u8, gather_s8, gather_s32, scatter_s32},
+};
+
+/* ---- epilogue: on one row of accumulators ---- */
+
+typedef struct epilogue {
+    clconv_activation activation;
+    clconv__scalars s;
+    const void *bias;     /* one accumulator, or NULL */
+    const void *residual; /* a row, or NULL */
+    const void *old;      /* a row, or NULL */
+} epilogue;
+
+#define DEFINE_EPILOGUE(function, type, suffix)                                                    \
+    static type function##_activate(type v, clconv_activation activation, type a, type b) {        \
+        switch (activation) {                                                                      \
+        case CLCONV_RELU:                                                                          \
+            return v > 0 ? v : 0;                                                                  \
+        case CLCONV_CLAMP:                                                                         \
+            return v < a ? a : v > b ? b : v;                                                      \
+        case CLCONV_LEAKY_RELU:                                                                    \
+            return v < 0 ? a * v : v;                                                              \
+        case CLCONV_SIGMOID:                                                                       \
+            return 1 / (1 + exp##suffix(-v));                                                      \
+        case CLCONV_TANH:                                                                          \
+            return tanh##suffix(v);                                                                \
+        case CLCONV_SILU:                                                                          \
+            return v / (1 + exp##suffix(-v));                                                      \
+        case CLCONV_GELU:                                                                          \
+            return (type)0.5 * v * (1 + erf##suffix(v * (type)0.70710678118654752440));            \
+        case CLCONV_HARD_SWISH:                                                                    \
+            return v * fmin##suffix(fmax##suffix(v + 3, 0), 6) / 6;                                \
+        case CLCONV_ACTIVATION_NONE:                                                               \
+            break;                                                                                 \
+        }                                                                                          \
+        return v;                                                                                  \
+    }                                                                                              \
+    static void function(type *v, size_t count, const epilogue *e) {                               \
+        const type *residual = e->residual, *old = e->old;                                         \
+        type alpha = (type)e->s.alpha, beta = (type)e->s.beta;                                     \
+        type bias = e->bias ? *(const type *)e->bias : 0;                                          \
+        for (size_t i = 0; i < count; ++i) {                                                       \
+            type sum = alpha * v[i] + bias;                                                        \
+            if (residual)                                                                          \
+                sum += residual[i];                                                                \
+            if (old)                                                                               \
+                sum += beta * old[i];                                                              \
+            v[i] = sum;                                                                            \
+        }                                                                                          \
+        if (e->activation != CLCONV_ACTIVATION_NONE)                                               \
+            for (size_t i = 0; i < count; ++i)                                                     \
+                v[i] = function##_activate(v[i], e->activation, (type)e->s.a, (type)e->s.b);       \
+    }
+DEFINE_EPILOGUE(epilogue_f32, float, f)
+DEFINE_EPILOGUE(epilogue_f64, double, )
+
+/* The integer types have a bias alone. */
+static void epilogue_s32(int32_t *v, size_t count, const epilogue *e) {
+    if (e->bias)
+        for (size_t i = 0; i < count; ++i)
+            v[i] += *(const int32_t *)e->bias;
+}
+
+static void apply_epilogue(int accumulator, void *row, size_t count, const epilogue *e) {
+    if (accumulator == CLCONV__ACC_F32)
+        epilogue_f32(row, count, e);
+    else if (accumulator == CLCONV__ACC_F64)
+        epilogue_f64(row, count, e);
+    else
+        epilogue_s32(row, count, e);
+}
+
+/* ---- the shape of the work ---- */
+
+typedef struct host_job {
+    const clconv_problem *p;
+    const clconv__geometry *g;
+    const type_row *type;
+    const clconv__register_tile *tile;
+    size_t rows;              /* channels of a register tile */
+    size_t channel_blocks;    /* register tiles per group */
+    size_t strip;             /* pixels of a strip, a multiple of tile->width */
+    size_t strips;            /* per picture and group */
+    size_t parts;             /* a strip's channel blocks are split into so many pieces of work */
+    const void *weights;      /* as the caller has them */
+    char *packed;             /* [group][channel block][tap][row] */
+    const clconv_host_tensors *tensors;
+    int *failed; /* set to 1 by a worker that got no memory */
+} host_job;
+
+static size_t divide_up(size_t a, size_t b) {
+    return a / b + (a % b != 0);
+}
+
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static void *aligned(size_t bytes) {
+    return aligned_alloc(ALIGNMENT, divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
+}
+
+static void describe(host_job *job, const clconv_plan *plan) {
+    enum { TILES_PER_STRIP = 4 };
+    const clconv__host_kernel_set *kernels = clconv__host_kernels();
+    memset(job, 0, sizeof *job);
+    job->p = &plan->problem;
+    job->g = &plan->request.g;
+    job->type = &type_rows[job->p->type];
+    job->tile = &kernels->tiles[job->type->accumulator];
+    job->rows = kernels->rows;
+    job->channel_blocks = divide_up(job->g->out_per_group, job->rows);
+    job->strip = TILES_PER_STRIP * job->tile->width;
+    if (job->g->pixels < job->strip)
+        job->strip = divide_up(job->g->pixels, job->tile->width) * job->tile->width;
+    job->strips = divide_up(job->g->pixels, job->strip);
+    size_t pieces = job->strips * job->p->groups * job->p->batch;
+    size_t wanted = 4 * (size_t)clconv__processors();
+    job->parts = smaller(divide_up(wanted, pieces), job->channel_blocks);
+}
+
+static size_t packed_bytes(const host_job *job) {
+    return job->p->groups * job->channel_blocks * job->g->taps * job->rows * job->tile->element;
+}
+
+/* ---- packing the weights ---- */
+
+/* Offset of tap `k` among the weights of one output channel, the kernel flipped if need be. */
+static size_t weight_offset(const host_job *job, size_t k) {
+    const clconv_problem *p = job->p;
+    const size_t *stride = job->g->weights_stride;
+    size_t index[CLCONV_SPATIAL_AXES];
+    for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; --axis) {
+        index[axis] = k % p->kernel[axis];
+        k /= p->kernel[axis];
+        if (p->mode == CLCONV_CONVOLUTION)
+            index[axis] = p->kernel[axis] - 1 - index[axis];
+    }
+    return k * stride[1] + index[0] * stride[2] + index[1] * stride[3] + index[2] * stride[4];
+}
+
+/* Channels behind the last get zeros, so that register tiles need no tails. */
+static void pack_block(void *context, size_t block) {
+    host_job *job = context;
+    size_t element = job->tile->element, rows = job->rows;
+    size_t group = block / job->channel_blocks;
+    size_t first = block % job->channel_blocks * rows;
+    size_t count = smaller(rows, job->g->out_per_group - first);
+    char *to = job->packed + block * job->g->taps * rows * element;
+    for (size_t k = 0; k < job->g->taps; ++k, to += rows * element) {
+        size_t from = (group * job->g->out_per_group + first) * job->g->weights_stride[0] +
+                      weight_offset(job, k);
+        memset(to, 0, rows * element);
+        job->type->weights(to, job->weights, from, job->g->weights_stride[0], count,
+                           job->p->weights_zero_point);
+    }
+}
+
+static clconv_status pack_weights(host_job *job, const void *weights) {
+    size_t bytes = packed_bytes(job);
+    job->weights = weights;
+    job->packed = aligned(bytes);
+    if (!job->packed)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "packed weights need %zu bytes", bytes);
+    clconv__parallel_for(job->p->groups * job->channel_blocks, pack_block, job);
+    return CLCONV_OK;
+}
+
+/* ---- gathering columns ---- */
+
+/* A part of an output row inside a strip: neighbouring pixels of the same d and h. */
+typedef struct run {
+    size_t at;    /* pixel within the strip */
+    size_t count; /* pixels */
+    size_t d, h, w;
+} run;
+
+static size_t find_runs(run *runs, const host_job *job, size_t first, size_t pixels) {
+    const size_t *out = job->g->output;
+    size_t count = 0;
+    for (size_t at = 0; at < pixels; at += runs[count++].count) {
+        size_t pixel = first + at, row = pixel / out[2];
+        runs[count].at = at;
+        runs[count].w = pixel % out[2];
+        runs[count].h = row % out[1];
+        runs[count].d = row / out[1];
+        runs[count].count = smaller(out[2] - runs[count].w, pixels - at);
+    }
+    return count;
+}
+
+/* Input coordinate of an output coordinate and tap; negative or behind the end in the padding. */
+static ptrdiff_t input_at(const clconv_problem *p, int axis, size_t out, size_t tap) {
+    return (ptrdiff_t)(out * p->stride[axis] + tap * p->dilation[axis]) -
+           (ptrdiff_t)p->pad_begin[axis];
+}
+
+/* One tap of one run: zeros in the padding, else input elements a stride apart. */
+static void gather_run(const host_job *job, char *to, size_t channel_offset, const size_t tap[],
+                       const run *r) {
+    const clconv_problem *p = job->p;
+    const size_t *x = job->g->input_stride;
+    size_t element = job->tile->element, stride = p->stride[2];
+    ptrdiff_t d = input_at(p, 0, r->d, tap[0]), h = input_at(p, 1, r->h, tap[1]);
+    ptrdiff_t w = input_at(p, 2, r->w, tap[2]);
+    size_t before = w < 0 ? smaller(divide_up((size_t)-w, stride), r->count) : 0;
+    ptrdiff_t room = (ptrdiff_t)p->input[2] - w;
+    size_t end = room > 0 ? smaller(divide_up((size_t)room, stride), r->count) : 0;
+    if (d < 0 || h < 0 || (size_t)d >= p->input[0] || (size_t)h >= p->input[1] || end <= before) {
+        memset(to, 0, r->count * element);
+        return;
+    }
+    size_t first = channel_offset + (size_t)d * x[2] + (size_t)h * x[3] +
+                   (size_t)(w + (ptrdiff_t)(before * stride)) * x[4];
+    memset(to, 0, before * element);
+    job->type->input(to + before * element, job->tensors->input, first, stride * x[4],
+                     end - before, p->input_zero_point);
+    memset(to + end * element, 0, (r->count - end) * element);
+}
+
+/* Columns of taps [from, from+taps): tiles [tile][tap][width], one behind the other. */
+static void gather_columns(const host_job *job, char *columns, char *line, size_t group_offset,
+                           size_t from, size_t taps, const run *runs, size_t run_count) {
+    const clconv_problem *p = job->p;
+    size_t element = job->tile->element, width = job->tile->width * element;
+    size_t tiles = job->strip / job->tile->width;
+    for (size_t k = 0; k < taps; ++k) {
+        size_t rest = from + k, tap[CLCONV_SPATIAL_AXES];
+        for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; --axis) {
+            tap[axis] = rest % p->kernel[axis];
+            rest /= p->kernel[axis];
+        }
+        for (size_t i = 0; i < run_count; ++i)
+            gather_run(job, line + runs[i].at * element,
+                       group_offset + rest * job->g->input_stride[1], tap, &runs[i]);
+        for (size_t t = 0; t < tiles; ++t)
+            memcpy(columns + (t * taps + k) * width, line + t * width, width);
+    }
+}
+
+/* ---- storing a strip ---- */
+
+static void store_run(const host_job *job, char *sums, char *scratch, size_t picture,
+                      size_t channel, const run *r) {
+    const clconv_problem *p = job->p;
+    const clconv_host_tensors *t = job->tensors;
+    const size_t *y = job->g->output_stride;
+    size_t first = picture * y[0] + channel * y[1] + r->d * y[2] + r->h * y[3] + r->w * y[4];
+    char *bias = scratch, *residual = scratch + ALIGNMENT;
+    char *old = residual + job->strip * job->tile->element;
+    epilogue e = {p->activation, clconv__scalars_of(p), NULL, NULL, NULL};
+    if (p->has_bias) {
+        job->type->output(bias, t->bias, channel, 1, 1, 0);
+        e.bias = bias;
+    }
+    if (p->has_residual) {
+        job->type->output(residual, t->residual, first, y[4], r->count, 0);
+        e.residual = residual;
+    }
+    if (p->beta != 0) {
+        job->type->output(old, t->output, first, y[4], r->count, 0);
+        e.old = old;
+    }
+    apply_epilogue(job->type->accumulator, sums, r->count, &e);
+    job->type->store(t->output, first, y[4], sums, r->count);
+}
+
+/* Sums lie in register tiles [channel block][tile][row][width]; a channel's line is put together. */
+static void store_channel(const host_job *job, const char *sums, char *scratch, size_t row,
+                          size_t picture, size_t channel, const run *runs, size_t run_count) {
+    size_t width = job->tile->width * job->tile->element;
+    size_t tiles = job->strip / job->tile->width;
+    char *line = scratch + ALIGNMENT + 2 * job->strip * job->tile->element;
+    for (size_t t = 0; t < tiles; ++t)
+        memcpy(line + t * width, sums + (t * job->rows + row) * width, width);
+    for (size_t i = 0; i < run_count; ++i)
+        store_run(job, line + runs[i].at * job->tile->element, scratch, picture, channel, &runs[i]);
+}
+
+/* ---- a piece of work: some channel blocks of one strip ---- */
+
+typedef struct piece {
+    size_t picture, group, first_pixel, first_block, blocks;
+} piece;
+
+static piece find_piece(const host_job *job, size_t index) {
+    piece w;
+    size_t part = index % job->parts, per_part = divide_up(job->channel_blocks, job->parts);
+    index /= job->parts;
+    w.first_block = smaller(part * per_part, job->channel_blocks);
+    w.blocks = smaller(per_part, job->channel_blocks - w.first_block);
+    w.first_pixel = index % job->strips * job->strip;
+    index /= job->strips;
+    w.group = index % job->p->groups;
+    w.picture = index / job->p->groups;
+    return w;
+}
+
+static void multiply_piece(const host_job *job, const piece *w, char *sums, char *columns,
+                           char *line, const run *runs, size_t run_count) {
+    const clconv__geometry *g = job->g;
+    size_t element = job->tile->element, width = job->tile->width * element;
+    size_t tiles = job->strip / job->tile->width, sum_tile = job->rows * width;
+    size_t group_offset =
+        w->picture * g->input_stride[0] + w->group * g->in_per_group * g->input_stride[1];
+    memset(sums, 0, w->blocks * tiles * sum_tile);
+    for (size_t from = 0; from < g->taps; from += TAP_BLOCK) {
+        size_t taps = smaller(TAP_BLOCK, g->taps - from);
+        gather_columns(job, columns, line, group_offset, from, taps, runs, run_count);
+        for (size_t b = 0; b < w->blocks; ++b) {
+            size_t block = w->group * job->channel_blocks + w->first_block + b;
+            const char *weights = job->packed + (block * g->taps + from) * job->rows * element;
+            for (size_t t = 0; t < tiles; ++t)
+                job->tile->multiply(taps, weights, columns + t * taps * width,
+                                    sums + (b * tiles + t) * sum_tile);
+        }
+    }
+}
+
+static void store_piece(const host_job *job, const piece *w, const char *sums, char *scratch,
+                        const run *runs, size_t run_count) {
+    size_t block_bytes = job->strip * job->rows * job->tile->element;
+    for (size_t b = 0; b < w->blocks; ++b)
+        for (size_t row = 0; row < job->rows; ++row) {
+            size_t channel = (w->first_block + b) * job->rows + row;
+            if (channel < job->g->out_per_group)
+                store_channel(job, sums + b * block_bytes, scratch, row, w->picture,
+                              w->group * job->g->out_per_group + channel, runs, run_count);
+        }
+}
+
+static void do_piece(void *context, size_t index) {
+    const host_job *job = context;
+    piece w = find_piece(job, index);
+    size_t pixels = smaller(job->strip, job->g->pixels - w.first_pixel);
+    size_t line_bytes = job->strip * job->tile->element;
+    char *sums = aligned(w.blocks * job->rows * line_bytes);
+    char *columns = aligned(TAP_BLOCK * line_bytes);
+    char *scratch = aligned(ALIGNMENT + 3 * line_bytes);
+    run *runs = malloc((pixels + 1) * sizeof *runs);
+    if (sums && columns && scratch && runs) {
+        char *line = scratch + ALIGNMENT + 2 * line_bytes;
+        size_t run_count = find_runs(runs, job, w.first_pixel, pixels);
+        memset(line, 0, line_bytes); /* pixels behind the last are summed, but never stored */
+        multiply_piece(job, &w, sums, columns, line, runs, run_count);
+        store_piece(job, &w, sums, scratch, runs, run_count);
+    } else {
+        __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
+    }
+    free(runs);
+    free(scratch);
+    free(columns);
+    free(sums);
+}
+
+/* ---- the row ---- */
+
+static clconv_status create(clconv_plan *plan) {
+    (void)plan;
+    return CLCONV_OK;
+}
+
+static void destroy(clconv_plan *plan) {
+    (void)plan;
+}
+
+static clconv_status pack(clconv_plan *plan, const void *weights) {
+    host_job job;
+    describe(&job, plan);
+    clconv_status status = pack_weights(&job, weights);
+    if (status)
+        return status;
+    free(plan->packed_host);
+    plan->packed_host = job.packed;
+    return CLCONV_OK;
+}
+
+static clconv_status run_job(clconv_plan *plan, const clconv_host_tensors *tensors) {
+    host_job job;
+    int failed = 0;
+    clconv_status status = CLCONV_OK;
+    describe(&job, plan);
+    job.tensors = tensors;
+    job.failed = &failed;
+    if (plan->packed_host)
+        job.packed = plan->packed_host;
+    else
+        status = pack_weights(&job, tensors->weights);
+    if (!status)
+        clconv__parallel_for(job.parts * job.strips * job.p->groups * job.p->batch, do_piece, &job);
+    if (failed)
+        status = clconv__fail(CLCONV_OUT_OF_MEMORY, "the host path ran out of memory");
+    if (!plan->packed_host)
+        free(job.packed);
+    return status;
+}
+
+const clconv__algo_ops clconv__host_ops = {1, create, destroy, NULL, run_job, pack};

@@ -1,0 +1,214 @@
+/* The table of algorithms: what each refuses, how long it takes, and how its kernel is started. */
+#include "algo.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static int refuse(char refusal[CLCONV_REFUSAL_SIZE], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static int refuse(char refusal[CLCONV_REFUSAL_SIZE], const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(refusal, CLCONV_REFUSAL_SIZE, format, arguments);
+    va_end(arguments);
+    return 1;
+}
+
+/* ---- refusals ---- */
+
+static int refuses_buffers(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    static const char *const names[] = {"input", "weights", "bias", "residual", "output"};
+    for (int tensor = CLCONV_INPUT; tensor <= CLCONV_OUTPUT; ++tensor) {
+        size_t elements = 0;
+        clconv_tensor_elements(&elements, r->problem, (clconv_tensor)tensor);
+        size_t bytes =
+            elements * clconv_type_size(clconv_tensor_type(r->problem, (clconv_tensor)tensor));
+        if (bytes > r->device->info.max_allocation_size)
+            return refuse(refusal, "the %s needs %zu bytes, but one buffer of the device holds %llu",
+                          names[tensor], bytes,
+                          (unsigned long long)r->device->info.max_allocation_size);
+    }
+    return 0;
+}
+
+int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *algo,
+                         const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    clconv__launch launch;
+    int device_is_host = r->device->info.kind == CLCONV_KIND_HOST;
+    if (algo->ops->is_host != device_is_host)
+        return refuse(refusal, algo->ops->is_host ? "it runs on the host device only"
+                                                  : "it needs an OpenCL device");
+    if (p->direction != CLCONV_FORWARD)
+        return refuse(refusal, "direction %s is not computed, only forward is",
+                      clconv__direction_names[p->direction]);
+    if (!device_is_host && p->type == CLCONV_F64 && !clconv__device_has_f64(r->device))
+        return refuse(refusal, "the device does not compute in double precision");
+    if (!device_is_host && refuses_buffers(refusal, r))
+        return 1;
+    if (algo->tiles && !clconv__fitting_tile(&launch, algo, r))
+        return refuse(refusal,
+                      "no tile fits the device's local memory, %llu bytes, and its work-groups of "
+                      "up to %zu work-items",
+                      (unsigned long long)r->device->info.local_memory_size,
+                      r->device->info.max_work_group_size);
+    return algo->refuses ? algo->refuses(refusal, r) : 0;
+}
+
+double clconv__algo_seconds(const clconv__algo *algo, const clconv__request *r) {
+    clconv__launch launch;
+    return algo->seconds(r, algo->tiles ? clconv__fitting_tile(&launch, algo, r) : NULL);
+}
+
+const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__algo *algo,
+                                         const clconv__request *r) {
+    for (const clconv__tile *tile = algo->tiles; tile->value[0]; ++tile) {
+        memset(launch, 0, sizeof *launch);
+        if (algo->launch(launch, r, tile))
+            return tile;
+    }
+    return NULL;
+}
+
+/* ---- estimates ---- */
+
+/*
+ * Time from a rate of useful operations per compute unit, separately for OpenCL CPUs and GPUs. The
+ * CPU rates were measured with `clconv verify` on PoCL; the GPU rates only order the rows.
+ */
+static double seconds_at(const clconv__request *r, double cpu_rate, double gpu_rate) {
+    double rate = r->device->info.kind == CLCONV_KIND_GPU ? gpu_rate : cpu_rate;
+    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    return clconv_problem_flops(r->problem) / (rate * units);
+}
+
+static size_t divide_up(size_t a, size_t b) {
+    return a / b + (a % b != 0);
+}
+
+/* Share of a tile's work that is useful: what the borders leave of it. */
+static double filled(size_t extent, size_t tile) {
+    return (double)extent / (double)(divide_up(extent, tile) * tile);
+}
+
+/* ---- direct ---- */
+
+static const char *const direct_macros[] = {NULL};
+static const clconv__tile direct_tiles[] = {{{64}}, {{16}}, {{1}}, {{0}}};
+
+static int launch_direct(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const clconv_device_info *info = &r->device->info;
+    size_t items = tile->value[0];
+    l->global[0] = divide_up(r->g.pixels, items) * items;
+    l->global[1] = r->problem->out_channels;
+    l->global[2] = r->problem->batch;
+    l->local[0] = items;
+    l->local[1] = l->local[2] = 1;
+    return items <= info->max_work_group_size && items <= info->max_work_item_sizes[0];
+}
+
+static double seconds_direct(const clconv__request *r, const clconv__tile *tile) {
+    (void)tile;
+    return 5e-6 + seconds_at(r, 2e9, 2e10);
+}
+
+/* ---- tiled ---- */
+
+static const char *const tiled_macros[] = {"LOCAL_W", "LOCAL_H", "PIXELS", "TILE_OC", NULL};
+static const clconv__tile tiled_tiles[] = {
+    {{8, 8, 4, 8}}, {{8, 8, 2, 8}}, {{8, 8, 1, 8}}, {{8, 8, 1, 4}},
+    {{8, 4, 1, 8}}, {{4, 4, 1, 4}}, {{4, 1, 1, 4}}, {{1, 1, 1, 4}}, {{0}},
+};
+
+/* Bytes of local memory for each input channel of a reduction step. */
+static double tiled_bytes_per_channel(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const double w = (double)(tile->value[0] * tile->value[2]), h = (double)tile->value[1];
+    double patch_w = (w - 1) * (double)p->stride[2] +
+                     (double)(p->kernel[2] - 1) * (double)p->dilation[2] + 1;
+    double patch_h = (h - 1) * (double)p->stride[1] +
+                     (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
+    double weights = (double)p->kernel[1] * (double)p->kernel[2] * tile->value[3];
+    return (patch_w * patch_h + weights) * (p->type == CLCONV_F64 ? 8 : 4);
+}
+
+/* A step as large as local memory allows, up to what is worth a barrier. */
+static int launch_tiled(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    enum { ENOUGH_BYTES = 24 * 1024, MOST_CHANNELS = 32 };
+    const clconv_device_info *info = &r->device->info;
+    const clconv_problem *p = r->problem;
+    const unsigned *v = tile->value;
+    double available = (double)info->local_memory_size;
+    double per_channel = tiled_bytes_per_channel(r, tile);
+    size_t items = (size_t)v[0] * v[1];
+    if (per_channel > available || items > info->max_work_group_size ||
+        v[0] > info->max_work_item_sizes[0] || v[1] > info->max_work_item_sizes[1])
+        return 0;
+    double budget = available < ENOUGH_BYTES ? available : ENOUGH_BYTES;
+    l->step = per_channel < budget ? (size_t)(budget / per_channel) : 1;
+    if (l->step > MOST_CHANNELS)
+        l->step = MOST_CHANNELS;
+    if (l->step > r->g.in_per_group)
+        l->step = r->g.in_per_group;
+    l->local_bytes = (size_t)(per_channel * (double)l->step);
+    l->local[0] = v[0];
+    l->local[1] = v[1];
+    l->local[2] = 1;
+    l->global[0] = divide_up(r->g.output[2], (size_t)v[0] * v[2]) * v[0];
+    l->global[1] = divide_up(r->g.output[1], v[1]) * v[1];
+    l->global[2] = p->batch * p->groups * divide_up(r->g.out_per_group, v[3]) * r->g.output[0];
+    return 1;
+}
+
+static double seconds_tiled(const clconv__request *r, const clconv__tile *tile) {
+    const unsigned *v = tile->value;
+    double useful = filled(r->g.output[2], (size_t)v[0] * v[2]) * filled(r->g.output[1], v[1]) *
+                    filled(r->g.out_per_group, v[3]);
+    return 1e-5 + seconds_at(r, 4e9 * useful, 1e11 * useful);
+}
+
+/* ---- im2col + CLBlast ---- */
+
+static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    const size_t *y = r->g.output_stride, *out = r->g.output;
+    const int pixels_are_dense = (out[2] == 1 || y[4] == 1) && (out[1] == 1 || y[3] == out[2]) &&
+                                 (out[0] == 1 || y[2] == out[1] * out[2]);
+#ifndef CLCONV_WITH_CLBLAST
+    return refuse(refusal, "the library was built without CLBlast");
+#endif
+    if (p->type != CLCONV_F32 && p->type != CLCONV_F64)
+        return refuse(refusal, "type %s is not f32 or f64", clconv__type_names[p->type]);
+    if (p->weights_layout != CLCONV_OIHW)
+        return refuse(refusal, "weights are ohwi, but its matrix needs oihw");
+    if (!pixels_are_dense || (p->out_channels > 1 && y[1] < r->g.pixels))
+        return refuse(refusal, "the pixels of an output channel do not lie one behind the other");
+    return 0;
+}
+
+static double seconds_im2col(const clconv__request *r, const clconv__tile *tile) {
+    (void)tile;
+    double calls = (double)r->problem->batch * (double)r->problem->groups;
+    return 2e-4 * calls + seconds_at(r, 2e9, 4e10);
+}
+
+/* ---- host ---- */
+
+static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
+    (void)tile;
+    return 2e-5 + seconds_at(r, 2e10, 2e10);
+}
+
+/* ---- the table ---- */
+
+const clconv__algo clconv__algos[] = {
+    {"tiled", &clconv__kernel_ops, NULL, seconds_tiled, tiled_macros, tiled_tiles,
+     launch_tiled},
+    {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, seconds_im2col, NULL, NULL, NULL},
+    {"host", &clconv__host_ops, NULL, seconds_host, NULL, NULL, NULL},
+    /* Last, because it never refuses a valid problem that the device can hold. */
+    {"direct", &clconv__kernel_ops, NULL, seconds_direct, direct_macros, direct_tiles,
+     launch_direct},
+};
+const size_t clconv__algo_count = sizeof clconv__algos / sizeof clconv__algos[0];

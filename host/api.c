@@ -1,0 +1,106 @@
+/* Public functions that check their arguments and forward. */
+#include "plan.h"
+#include "reference.h"
+
+#include <string.h>
+
+#define STRING(text)        #text
+#define VERSION(a, b, c)    STRING(a) "." STRING(b) "." STRING(c)
+
+const char *clconv_version(void) {
+    return VERSION(CLCONV_VERSION_MAJOR, CLCONV_VERSION_MINOR, CLCONV_VERSION_PATCH);
+}
+
+static clconv_status null_argument(const char *name) {
+    return clconv__fail(CLCONV_INVALID_ARGUMENT, "%s is NULL", name);
+}
+
+/* ---- algorithms ---- */
+
+size_t clconv_algorithm_count(void) {
+    return clconv__algo_count;
+}
+
+const char *clconv_algorithm_name(size_t index) {
+    return index < clconv__algo_count ? clconv__algos[index].name : NULL;
+}
+
+clconv_status clconv_algorithm_check(char refusal[CLCONV_REFUSAL_SIZE], double *seconds,
+                                     clconv_device *device, const clconv_problem *problem,
+                                     const char *algorithm) {
+    char sentence[CLCONV_REFUSAL_SIZE] = "";
+    const clconv__algo *algo = NULL;
+    clconv__request request = {problem, {{0}, 0, 0, 0, 0, {0}, {0}, {0}}, device};
+    if (!device || !algorithm)
+        return null_argument(device ? "algorithm" : "device");
+    clconv_status status = clconv__geometry_of(&request.g, problem);
+    if (status)
+        return status;
+    for (size_t i = 0; i < clconv__algo_count; ++i)
+        if (strcmp(clconv__algos[i].name, algorithm) == 0)
+            algo = &clconv__algos[i];
+    if (!algo)
+        return clconv__fail(CLCONV_UNKNOWN_ALGORITHM, "algorithm \"%.64s\" is unknown", algorithm);
+    int refused = clconv__algo_refuses(sentence, algo, &request);
+    if (refusal)
+        strcpy(refusal, sentence);
+    if (refused)
+        return clconv__fail(CLCONV_UNSUPPORTED, "algorithm %s: %s", algorithm, sentence);
+    if (seconds)
+        *seconds = clconv__algo_seconds(algo, &request);
+    return CLCONV_OK;
+}
+
+/* ---- plans ---- */
+
+clconv_status clconv_plan_create(clconv_plan **plan, clconv_device *device,
+                                 const clconv_problem *problem,
+                                 const clconv_plan_options *options) {
+    if (!plan)
+        return null_argument("plan");
+    *plan = NULL;
+    return device ? clconv__plan_create(plan, device, problem, options) : null_argument("device");
+}
+
+const char *clconv_plan_algorithm(const clconv_plan *plan) {
+    return plan ? plan->algo->name : NULL;
+}
+
+size_t clconv_plan_workspace_size(const clconv_plan *plan) {
+    return plan ? plan->workspace : 0;
+}
+
+clconv_status clconv_plan_explain(char *text, size_t size, const clconv_plan *plan) {
+    if (!text || !plan)
+        return null_argument(text ? "plan" : "text");
+    return clconv__plan_explain(text, size, plan);
+}
+
+clconv_status clconv_plan_pack_weights(clconv_plan *plan, const void *weights) {
+    if (!plan || !weights)
+        return null_argument(plan ? "weights" : "plan");
+    return clconv__plan_pack(plan, weights);
+}
+
+clconv_status clconv_plan_enqueue(clconv_plan *plan, cl_command_queue queue,
+                                  const clconv_tensors *tensors, cl_uint wait_count,
+                                  const cl_event *wait, cl_event *event) {
+    if (!plan || !tensors)
+        return null_argument(plan ? "tensors" : "plan");
+    return clconv__plan_enqueue(plan, queue, tensors, wait_count, wait, event);
+}
+
+clconv_status clconv_plan_run(clconv_plan *plan, const clconv_host_tensors *tensors) {
+    if (!plan || !tensors)
+        return null_argument(plan ? "tensors" : "plan");
+    return clconv__plan_run(plan, tensors);
+}
+
+/* ---- reference ---- */
+
+clconv_status clconv_reference(double *output, double *bound, const clconv_problem *problem,
+                               const clconv_host_tensors *tensors) {
+    if (!output || !tensors)
+        return null_argument(output ? "tensors" : "output");
+    return clconv__reference(output, bound, problem, tensors);
+}

@@ -1,0 +1,69 @@
+#include "kernel_source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static clconv_status read_whole(char **text, size_t *size, FILE *file, const char *path) {
+    long length;
+    if (fseek(file, 0, SEEK_END) || (length = ftell(file)) < 0 || fseek(file, 0, SEEK_SET))
+        return clconv__fail(CLCONV_INVALID_ARGUMENT, "kernel file %s: %s", path, strerror(errno));
+    *text = malloc((size_t)length + 1);
+    if (!*text)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "kernel file %s: out of memory", path);
+    *size = fread(*text, 1, (size_t)length, file);
+    (*text)[*size] = 0;
+    return CLCONV_OK;
+}
+
+/* Kernel names are the library's own, never a caller's, so a path cannot leave the folder. */
+static clconv_status read_file(char **text, size_t *size, const char *folder, const char *name) {
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+        return clconv__fail(CLCONV_INVALID_ARGUMENT, "CLCONV_KERNEL_DIR is too long: %.64s...",
+                            folder);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return clconv__fail(CLCONV_INVALID_ARGUMENT, "kernel file %s: %s", path, strerror(errno));
+    clconv_status status = read_whole(text, size, file, path);
+    fclose(file);
+    return status;
+}
+
+static clconv_status copy_embedded(char **text, size_t *size, const char *name) {
+    for (size_t i = 0; i < clconv__embedded_kernel_count; ++i) {
+        const struct clconv__embedded *kernel = &clconv__embedded_kernels[i];
+        if (strcmp(kernel->name, name) != 0)
+            continue;
+        *text = malloc(kernel->size + 1);
+        if (!*text)
+            return clconv__fail(CLCONV_OUT_OF_MEMORY, "kernel %s: out of memory", name);
+        memcpy(*text, kernel->text, kernel->size + 1);
+        *size = kernel->size;
+        return CLCONV_OK;
+    }
+    return clconv__fail(CLCONV_INVALID_ARGUMENT, "no kernel file is named %s", name);
+}
+
+clconv_status clconv__kernel_source(char **source, const char *name) {
+    const char *const names[] = {"geometry.h", "common.h", name};
+    const char *folder = getenv("CLCONV_KERNEL_DIR");
+    char *parts[3] = {NULL};
+    size_t sizes[3] = {0}, total = 0;
+    clconv_status status = CLCONV_OK;
+    *source = NULL;
+    for (int i = 0; i < 3 && !status; ++i) {
+        status = folder && *folder ? read_file(&parts[i], &sizes[i], folder, names[i])
+                                   : copy_embedded(&parts[i], &sizes[i], names[i]);
+        total += sizes[i];
+    }
+    if (!status && !(*source = malloc(total + 1)))
+        status = clconv__fail(CLCONV_OUT_OF_MEMORY, "kernel %s: out of memory", name);
+    for (size_t i = 0, at = 0; i < 3; at += sizes[i++]) {
+        if (!status)
+            memcpy(*source + at, parts[i], sizes[i] + 1);
+        free(parts[i]);
+    }
+    return status;
+}

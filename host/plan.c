@@ -1,0 +1,526 @@
+#include "plan.h"
+
+#include "opencl.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what kernels of any algorithm need ---- */
+
+static int needs_wide_index(const clconv_problem *p) {
+    for (int tensor = CLCONV_INPUT; tensor <= CLCONV_OUTPUT; ++tensor) {
+        size_t elements = 0;
+        clconv_tensor_elements(&elements, p, (clconv_tensor)tensor);
+        if (elements > INT32_MAX / 2)
+            return 1;
+    }
+    /* Coordinates run over the padding, too. */
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        if (p->input[axis] + p->pad_begin[axis] + p->pad_end[axis] > INT32_MAX / 2 ||
+            p->stride[axis] > INT32_MAX / 2 || p->dilation[axis] > INT32_MAX / 2)
+            return 1;
+    return 0;
+}
+
+clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan, const char *file,
+                                  const char *name, const clconv__tile *tile) {
+    const clconv_problem *p = &plan->problem;
+    char options[512];
+    cl_program program;
+    cl_int code;
+    int used = snprintf(options, sizeof options,
+                        " -DTYPE=%d -DINDEX=%s -DACTIVATION=%d -DHAS_BIAS=%d -DHAS_RESIDUAL=%d "
+                        "-DHAS_ALPHA=%d -DHAS_BETA=%d",
+                        (int)p->type, plan->wide_index ? "long" : "int", (int)p->activation,
+                        !!p->has_bias, !!p->has_residual, p->alpha != 1, p->beta != 0);
+    for (int i = 0; tile && plan->algo->macros[i]; ++i)
+        used += snprintf(options + used, sizeof options - (size_t)used, " -D%s=%u",
+                         plan->algo->macros[i], tile->value[i]);
+    *kernel = NULL;
+    clconv_status status = clconv__device_program(&program, plan->request.device, file, options);
+    if (status)
+        return status;
+    *kernel = clCreateKernel(program, name, &code);
+    return clconv__cl_check(code, "clCreateKernel");
+}
+
+void clconv__plan_fields(int64_t f[CLCONV__FIELDS], const clconv_plan *plan, size_t step) {
+    const clconv_problem *p = &plan->problem;
+    const clconv__geometry *g = &plan->request.g;
+    const size_t counts[] = {p->batch, p->groups, g->in_per_group, g->out_per_group};
+    for (int i = 0; i < 4; ++i)
+        f[CLCONV__FIELD_batch + i] = (int64_t)counts[i];
+    f[CLCONV__FIELD_w_start] = 0;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        int64_t kernel = (int64_t)p->kernel[axis];
+        int64_t tap = (int64_t)g->weights_stride[2 + axis];
+        f[CLCONV__FIELD_in_d + axis] = (int64_t)p->input[axis];
+        f[CLCONV__FIELD_out_d + axis] = (int64_t)g->output[axis];
+        f[CLCONV__FIELD_kernel_d + axis] = kernel;
+        f[CLCONV__FIELD_stride_d + axis] = (int64_t)p->stride[axis];
+        f[CLCONV__FIELD_dilation_d + axis] = (int64_t)p->dilation[axis];
+        f[CLCONV__FIELD_pad_d + axis] = (int64_t)p->pad_begin[axis];
+        f[CLCONV__FIELD_w_d + axis] = p->mode == CLCONV_CONVOLUTION ? -tap : tap;
+        if (p->mode == CLCONV_CONVOLUTION)
+            f[CLCONV__FIELD_w_start] += (kernel - 1) * tap;
+    }
+    for (int axis = 0; axis < CLCONV_TENSOR_AXES; ++axis) {
+        f[CLCONV__FIELD_x_n + axis] = (int64_t)g->input_stride[axis];
+        f[CLCONV__FIELD_y_n + axis] = (int64_t)g->output_stride[axis];
+    }
+    f[CLCONV__FIELD_w_o] = (int64_t)g->weights_stride[0];
+    f[CLCONV__FIELD_w_i] = (int64_t)g->weights_stride[1];
+    f[CLCONV__FIELD_x_zero] = p->input_zero_point;
+    f[CLCONV__FIELD_w_zero] = p->weights_zero_point;
+    f[CLCONV__FIELD_step] = (int64_t)step;
+}
+
+void clconv__pack_geometry(clconv__kernel_geometry *geometry, const clconv_plan *plan,
+                           const int64_t fields[CLCONV__FIELDS]) {
+    for (int i = 0; i < CLCONV__FIELDS; ++i)
+        if (plan->wide_index)
+            geometry->values.wide[i] = fields[i];
+        else
+            geometry->values.narrow[i] = (int32_t)fields[i];
+    geometry->size = CLCONV__FIELDS * (plan->wide_index ? sizeof(int64_t) : sizeof(int32_t));
+}
+
+void clconv__plan_scalars(clconv__kernel_scalars *scalars, const clconv_plan *plan) {
+    clconv__scalars s = clconv__scalars_of(&plan->problem);
+    const double values[] = {s.alpha, s.beta, s.a, s.b};
+    int is_wide = plan->problem.type == CLCONV_F64;
+    for (int i = 0; i < 4; ++i)
+        if (is_wide)
+            scalars->values.wide[i] = values[i];
+        else
+            scalars->values.narrow[i] = (float)values[i];
+    scalars->size = 4 * (is_wide ? sizeof(double) : sizeof(float));
+}
+
+clconv__kernel_offsets clconv__tensor_offsets(const clconv_tensors *t) {
+    return (clconv__kernel_offsets){(cl_long)t->input.offset, (cl_long)t->weights.offset,
+                                    (cl_long)t->bias.offset, (cl_long)t->residual.offset,
+                                    (cl_long)t->output.offset};
+}
+
+/* Kernels without a bias or residual never read theirs, but some drivers refuse NULL. */
+clconv_tensors clconv__fill_absent(const clconv_plan *plan, const clconv_tensors *tensors) {
+    clconv_tensors filled = *tensors;
+    if (!plan->problem.has_bias)
+        filled.bias = (clconv_buffer){tensors->input.memory, 0};
+    if (!plan->problem.has_residual)
+        filled.residual = (clconv_buffer){tensors->input.memory, 0};
+    return filled;
+}
+
+clconv_status clconv__set_arguments(cl_kernel kernel, const clconv__argument *arguments,
+                                    size_t count) {
+    clconv_status status = CLCONV_OK;
+    for (size_t i = 0; i < count && !status; ++i)
+        status = clconv__cl_check(
+            clSetKernelArg(kernel, (cl_uint)i, arguments[i].size, arguments[i].value),
+            "clSetKernelArg");
+    return status;
+}
+
+/* ---- choosing ---- */
+
+static const clconv__algo *find_algo(const char *name) {
+    for (size_t i = 0; i < clconv__algo_count; ++i)
+        if (strcmp(clconv__algos[i].name, name) == 0)
+            return &clconv__algos[i];
+    return NULL;
+}
+
+static clconv_status create_with(clconv_plan *plan, const clconv__algo *algo,
+                                 char refusal[CLCONV_REFUSAL_SIZE]) {
+    *refusal = 0;
+    if (clconv__algo_refuses(refusal, algo, &plan->request))
+        return clconv__fail(CLCONV_UNSUPPORTED, "algorithm %s: %s", algo->name, refusal);
+    plan->algo = algo;
+    plan->seconds = clconv__algo_seconds(algo, &plan->request);
+    plan->workspace = 0;
+    clconv_status status = algo->ops->create(plan);
+    if (!status && plan->workspace > plan->options.workspace_limit) {
+        algo->ops->destroy(plan);
+        status = clconv__fail(CLCONV_UNSUPPORTED,
+                              "algorithm %s: it needs %zu bytes of workspace, above the limit, %zu",
+                              algo->name, plan->workspace, plan->options.workspace_limit);
+    }
+    if (status)
+        plan->algo = NULL;
+    return status;
+}
+
+/* Tries the rows in the order of their estimates until one neither refuses nor exceeds the limit. */
+static clconv_status choose(clconv_plan *plan) {
+    int tried[CLCONV__MOST_ALGOS] = {0};
+    char refusal[CLCONV_REFUSAL_SIZE];
+    clconv_status status = clconv__fail(CLCONV_UNSUPPORTED, "no algorithm is there");
+    for (size_t round = 0; round < clconv__algo_count; ++round) {
+        const clconv__algo *best = NULL;
+        double best_seconds = 0;
+        for (size_t i = 0; i < clconv__algo_count; ++i) {
+            if (tried[i] || (tried[i] = clconv__algo_refuses(refusal, &clconv__algos[i],
+                                                             &plan->request)))
+                continue;
+            double seconds = clconv__algo_seconds(&clconv__algos[i], &plan->request);
+            if (!best || seconds < best_seconds) {
+                best = &clconv__algos[i];
+                best_seconds = seconds;
+            }
+        }
+        if (!best)
+            break;
+        tried[best - clconv__algos] = 1;
+        status = create_with(plan, best, refusal);
+        if (status != CLCONV_UNSUPPORTED)
+            return status;
+    }
+    if (plan->request.problem->direction != CLCONV_FORWARD)
+        return clconv__fail(CLCONV_UNSUPPORTED, "direction %s is not computed, only forward is",
+                            clconv__direction_names[plan->problem.direction]);
+    return status;
+}
+
+static clconv_status check_options(const clconv_plan_options *options) {
+    if (options->version != CLCONV_PLAN_OPTIONS_VERSION)
+        return clconv__fail(CLCONV_INVALID_ARGUMENT,
+                            "options.version is %u, but this library knows %d; start from "
+                            "CLCONV_PLAN_OPTIONS_INIT",
+                            (unsigned)options->version, CLCONV_PLAN_OPTIONS_VERSION);
+    if (options->algorithm && !find_algo(options->algorithm))
+        return clconv__fail(CLCONV_UNKNOWN_ALGORITHM, "algorithm \"%.64s\" is unknown",
+                            options->algorithm);
+    return CLCONV_OK;
+}
+
+clconv_status clconv__plan_create(clconv_plan **plan, clconv_device *device,
+                                  const clconv_problem *problem,
+                                  const clconv_plan_options *options) {
+    static const clconv_plan_options defaults = CLCONV_PLAN_OPTIONS_INIT;
+    char refusal[CLCONV_REFUSAL_SIZE];
+    clconv__geometry g;
+    clconv_status status = check_options(options ? options : &defaults);
+    if (status || (status = clconv__geometry_of(&g, problem)))
+        return status;
+    clconv_plan *new = calloc(1, sizeof *new);
+    if (!new)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *new);
+    pthread_mutex_init(&new->lock, NULL);
+    new->problem = *problem;
+    new->request = (clconv__request){&new->problem, g, device};
+    new->options = options ? *options : defaults;
+    new->wide_index = needs_wide_index(problem);
+    if (new->options.algorithm) {
+        const clconv__algo *algo = find_algo(new->options.algorithm);
+        new->options.algorithm = algo->name; /* static storage, unlike the caller's */
+        status = create_with(new, algo, refusal);
+    } else {
+        status = choose(new);
+    }
+    if (status) {
+        clconv_plan_destroy(new);
+        return status;
+    }
+    *plan = new;
+    return CLCONV_OK;
+}
+
+void clconv_plan_destroy(clconv_plan *plan) {
+    if (!plan)
+        return;
+    if (plan->algo)
+        plan->algo->ops->destroy(plan);
+    if (plan->packed)
+        clReleaseMemObject(plan->packed);
+    free(plan->packed_host);
+    pthread_mutex_destroy(&plan->lock);
+    free(plan);
+}
+
+/* ---- explaining ---- */
+
+typedef struct text_writer {
+    char *text;
+    size_t size, used;
+} text_writer;
+
+static void put(text_writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(text_writer *w, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(w->used < w->size ? w->text + w->used : NULL,
+                           w->used < w->size ? w->size - w->used : 0, format, arguments);
+    va_end(arguments);
+    w->used += (size_t)length;
+}
+
+clconv_status clconv__plan_explain(char *text, size_t size, const clconv_plan *plan) {
+    char refusal[CLCONV_REFUSAL_SIZE];
+    char buffer[400 * (1 + CLCONV__MOST_ALGOS)]; /* a line is shorter than 400 bytes */
+    text_writer w = {buffer, sizeof buffer, 0};
+    put(&w, "chosen: %s (%s), estimated %.3g ms, workspace %zu bytes\n", plan->algo->name,
+        plan->options.algorithm ? "asked for by name" : "smallest estimate", plan->seconds * 1e3,
+        plan->workspace);
+    for (size_t i = 0; i < clconv__algo_count; ++i) {
+        const clconv__algo *algo = &clconv__algos[i];
+        if (algo == plan->algo)
+            continue;
+        if (clconv__algo_refuses(refusal, algo, &plan->request))
+            put(&w, "%s: refuses, %s\n", algo->name, refusal);
+        else
+            put(&w, "%s: estimated %.3g ms\n", algo->name,
+                clconv__algo_seconds(algo, &plan->request) * 1e3);
+    }
+    if (w.used >= size)
+        return clconv__fail(CLCONV_BUFFER_TOO_SMALL, "size is %zu bytes, but the text takes %zu",
+                            size, w.used + 1);
+    memcpy(text, buffer, w.used + 1);
+    return CLCONV_OK;
+}
+
+/* ---- checking tensors ---- */
+
+typedef struct tensor_row {
+    clconv_tensor tensor;
+    const char *name;
+    size_t elements, element_size;
+} tensor_row;
+
+/* The tensors that a call of the plan touches. */
+static size_t list_tensors(tensor_row rows[5], const clconv_plan *plan) {
+    static const char *const names[] = {"input", "weights", "bias", "residual", "output"};
+    size_t count = 0;
+    for (int tensor = CLCONV_INPUT; tensor <= CLCONV_OUTPUT; ++tensor) {
+        tensor_row row = {(clconv_tensor)tensor, names[tensor], 0, 0};
+        clconv_tensor_elements(&row.elements, &plan->problem, row.tensor);
+        row.element_size = clconv_type_size(clconv_tensor_type(&plan->problem, row.tensor));
+        int is_packed = tensor == CLCONV_WEIGHTS && (plan->packed || plan->packed_host);
+        if (row.elements && !is_packed)
+            rows[count++] = row;
+    }
+    return count;
+}
+
+static clconv_status check_buffer(const clconv_plan *plan, const char *name,
+                                  const clconv_buffer *buffer, size_t elements,
+                                  size_t element_size) {
+    size_t size = 0, end;
+    cl_context context = NULL;
+    clconv_status status;
+    if (!buffer->memory)
+        return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.%s.memory is NULL", name);
+    if ((status = clconv__cl_check(clGetMemObjectInfo(buffer->memory, CL_MEM_CONTEXT,
+                                                      sizeof context, &context, NULL),
+                                   "clGetMemObjectInfo(CL_MEM_CONTEXT)")) ||
+        (status = clconv__cl_check(
+             clGetMemObjectInfo(buffer->memory, CL_MEM_SIZE, sizeof size, &size, NULL),
+             "clGetMemObjectInfo(CL_MEM_SIZE)")))
+        return status;
+    if (context != plan->request.device->context)
+        return clconv__fail(CLCONV_WRONG_CONTEXT,
+                            "tensors.%s.memory belongs to another context than the device", name);
+    if (__builtin_add_overflow(buffer->offset, elements, &end) ||
+        __builtin_mul_overflow(end, element_size, &end) || end > size)
+        return clconv__fail(CLCONV_BUFFER_TOO_SMALL,
+                            "tensors.%s holds %zu bytes, but offset %zu and %zu elements of %zu "
+                            "bytes need more",
+                            name, size, buffer->offset, elements, element_size);
+    return CLCONV_OK;
+}
+
+static clconv_buffer buffer_of(const clconv_tensors *t, clconv_tensor tensor) {
+    const clconv_buffer buffers[] = {t->input, t->weights, t->bias, t->residual, t->output};
+    return buffers[tensor];
+}
+
+static int overlaps(const tensor_row *a, size_t a_offset, const tensor_row *b, size_t b_offset) {
+    return a_offset * a->element_size < (b_offset + b->elements) * b->element_size &&
+           b_offset * b->element_size < (a_offset + a->elements) * a->element_size;
+}
+
+static clconv_status check_overlaps(const tensor_row *rows, size_t count,
+                                    const clconv_tensors *t) {
+    const tensor_row *output = &rows[count - 1];
+    for (size_t i = 0; i + 1 < count; ++i) {
+        clconv_buffer other = buffer_of(t, rows[i].tensor);
+        int is_same_residual =
+            rows[i].tensor == CLCONV_RESIDUAL && other.offset == t->output.offset;
+        if (other.memory == t->output.memory && !is_same_residual &&
+            overlaps(&rows[i], other.offset, output, t->output.offset))
+            return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.output overlaps tensors.%s",
+                                rows[i].name);
+    }
+    return CLCONV_OK;
+}
+
+static clconv_status check_buffers(const clconv_plan *plan, const clconv_tensors *t) {
+    tensor_row rows[5];
+    size_t count = list_tensors(rows, plan);
+    clconv_status status = CLCONV_OK;
+    for (size_t i = 0; i < count && !status; ++i) {
+        clconv_buffer buffer = buffer_of(t, rows[i].tensor);
+        status = check_buffer(plan, rows[i].name, &buffer, rows[i].elements, rows[i].element_size);
+    }
+    if (!status && plan->workspace)
+        status = check_buffer(plan, "workspace", &t->workspace, plan->workspace, 1);
+    if (!status && plan->workspace && t->workspace.offset % 64)
+        status = clconv__fail(CLCONV_INVALID_ARGUMENT,
+                              "tensors.workspace.offset is %zu, but must be divisible by 64",
+                              t->workspace.offset);
+    return status ? status : check_overlaps(rows, count, t);
+}
+
+static clconv_status check_queue(const clconv_plan *plan, cl_command_queue queue) {
+    cl_context context = NULL;
+    cl_device_id id = NULL;
+    clconv_status status;
+    if ((status = clconv__cl_check(
+             clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL),
+             "clGetCommandQueueInfo(CL_QUEUE_CONTEXT)")) ||
+        (status = clconv__cl_check(
+             clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof id, &id, NULL),
+             "clGetCommandQueueInfo(CL_QUEUE_DEVICE)")))
+        return status;
+    if (context != plan->request.device->context || id != plan->request.device->id)
+        return clconv__fail(CLCONV_WRONG_CONTEXT,
+                            "queue belongs to another context or device than the plan");
+    return CLCONV_OK;
+}
+
+/* ---- running on buffers ---- */
+
+clconv_status clconv__plan_enqueue(clconv_plan *plan, cl_command_queue queue,
+                                   const clconv_tensors *tensors, cl_uint wait_count,
+                                   const cl_event *wait, cl_event *event) {
+    clconv_status status;
+    if (plan->algo->ops->is_host)
+        return clconv__fail(CLCONV_UNSUPPORTED,
+                            "the host device has no queue; use clconv_plan_run()");
+    if (queue && (status = check_queue(plan, queue)))
+        return status;
+    if ((wait_count == 0) != (wait == NULL))
+        return clconv__fail(CLCONV_INVALID_ARGUMENT, "wait_count is %u, but wait is %sNULL",
+                            wait_count, wait ? "not " : "");
+    if ((status = check_buffers(plan, tensors)))
+        return status;
+    clconv_tensors with_packed = *tensors;
+    if (plan->packed)
+        with_packed.weights = (clconv_buffer){plan->packed, 0};
+    pthread_mutex_lock(&plan->lock);
+    status = plan->algo->ops->enqueue(plan, queue ? queue : plan->request.device->queue,
+                                      &with_packed, wait_count, wait, event);
+    pthread_mutex_unlock(&plan->lock);
+    return status;
+}
+
+clconv_status clconv__plan_pack(clconv_plan *plan, const void *weights) {
+    size_t elements;
+    cl_int code;
+    if (plan->algo->ops->pack)
+        return plan->algo->ops->pack(plan, weights);
+    clconv_status status = clconv_tensor_elements(&elements, &plan->problem, CLCONV_WEIGHTS);
+    if (status)
+        return status;
+    size_t bytes = elements * clconv_type_size(clconv_tensor_type(&plan->problem, CLCONV_WEIGHTS));
+    cl_mem packed = clCreateBuffer(plan->request.device->context,
+                                   CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, bytes,
+                                   (void *)(uintptr_t)weights, &code);
+    if ((status = clconv__cl_check(code, "clCreateBuffer")))
+        return status;
+    if (plan->packed)
+        clReleaseMemObject(plan->packed);
+    plan->packed = packed;
+    return CLCONV_OK;
+}
+
+/* ---- running on host pointers ---- */
+
+static const void *host_pointer(const clconv_host_tensors *t, clconv_tensor tensor) {
+    const void *const pointers[] = {t->input, t->weights, t->bias, t->residual, t->output};
+    return pointers[tensor];
+}
+
+static clconv_status check_pointers(const clconv_plan *plan, const clconv_host_tensors *t) {
+    tensor_row rows[5];
+    size_t count = list_tensors(rows, plan);
+    for (size_t i = 0; i < count; ++i)
+        if (!host_pointer(t, rows[i].tensor))
+            return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.%s is NULL", rows[i].name);
+    return CLCONV_OK;
+}
+
+/* The output is uploaded as well where some of its old content survives or is read. */
+static int reads_output(const clconv_plan *plan) {
+    return plan->problem.beta != 0 || !clconv__is_dense(&plan->problem, CLCONV_OUTPUT);
+}
+
+static clconv_status upload(clconv_tensors *buffers, const clconv_plan *plan,
+                            const clconv_host_tensors *t) {
+    clconv_buffer *const slots[] = {&buffers->input, &buffers->weights, &buffers->bias,
+                                    &buffers->residual, &buffers->output};
+    const clconv_device *device = plan->request.device;
+    tensor_row rows[5];
+    size_t count = list_tensors(rows, plan);
+    cl_int code;
+    clconv_status status = CLCONV_OK;
+    for (size_t i = 0; i < count && !status; ++i) {
+        int is_output = rows[i].tensor == CLCONV_OUTPUT;
+        int copies = !is_output || reads_output(plan);
+        cl_mem_flags flags = (is_output ? CL_MEM_READ_WRITE : CL_MEM_READ_ONLY) |
+                             (copies ? CL_MEM_COPY_HOST_PTR : 0);
+        void *from = (void *)(uintptr_t)host_pointer(t, rows[i].tensor);
+        slots[rows[i].tensor]->memory =
+            clCreateBuffer(device->context, flags, rows[i].elements * rows[i].element_size,
+                           copies ? from : NULL, &code);
+        status = clconv__cl_check(code, "clCreateBuffer");
+    }
+    if (!status && plan->workspace) {
+        buffers->workspace.memory =
+            clCreateBuffer(device->context, CL_MEM_READ_WRITE, plan->workspace, NULL, &code);
+        status = clconv__cl_check(code, "clCreateBuffer");
+    }
+    return status;
+}
+
+/*
+ * A queue of its own for the call: the device's queue may be busy with other threads' work, and
+ * reading back waits for all that was enqueued before.
+ */
+static clconv_status run_on_device(clconv_plan *plan, const clconv_host_tensors *t) {
+    const clconv_device *device = plan->request.device;
+    clconv_tensors buffers = {{0}, {0}, {0}, {0}, {0}, {0}};
+    clconv_buffer *const all[] = {&buffers.input,    &buffers.weights, &buffers.bias,
+                                  &buffers.residual, &buffers.output,  &buffers.workspace};
+    size_t elements = 0;
+    cl_int code;
+    cl_command_queue queue = clCreateCommandQueue(device->context, device->id, 0, &code);
+    clconv_status status = clconv__cl_check(code, "clCreateCommandQueue");
+    if (status || (status = upload(&buffers, plan, t)) ||
+        (status = clconv__plan_enqueue(plan, queue, &buffers, 0, NULL, NULL)) ||
+        (status = clconv_tensor_elements(&elements, &plan->problem, CLCONV_OUTPUT)))
+        goto done;
+    size_t bytes = elements * clconv_type_size(clconv_tensor_type(&plan->problem, CLCONV_OUTPUT));
+    status = clconv__cl_check(clEnqueueReadBuffer(queue, buffers.output.memory, CL_TRUE, 0, bytes,
+                                                  t->output, 0, NULL, NULL),
+                              "clEnqueueReadBuffer");
+done:
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i)
+        if (all[i]->memory)
+            clReleaseMemObject(all[i]->memory);
+    if (queue)
+        clReleaseCommandQueue(queue);
+    return status;
+}
+
+clconv_status clconv__plan_run(clconv_plan *plan, const clconv_host_tensors *tensors) {
+    clconv_status status = check_pointers(plan, tensors);
+    if (status)
+        return status;
+    return plan->algo->ops->is_host ? plan->algo->ops->run(plan, tensors)
+                                    : run_on_device(plan, tensors);
+}
