@@ -1,0 +1,262 @@
+#include "run_problem.h"
+
+#include "cli.h"
+#include "tensor_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char command[] = "run";
+
+static int set_axes(size_t *destination, const args_sizes *list, const char *name, size_t axes) {
+    if (list->count > 1 && list->count != axes) {
+        return cli_fail(command, "option '--%s' has %zu numbers, expected 1 or %zu", name,
+                        list->count, axes);
+    }
+    for (size_t i = 0; list->count && i < axes; i++) {
+        destination[CLCONV_SPATIAL_AXES - axes + i] = list->values[list->count == 1 ? 0 : i];
+    }
+    return CLI_OK;
+}
+
+static int set_pads(run_problem *r, const run_options *o) {
+    const args_sizes *pad = &o->pad;
+    size_t first = CLCONV_SPATIAL_AXES - r->axes;
+
+    if (o->padding >= 0) {
+        clconv_status status;
+        if (pad->count) {
+            return cli_fail(command, "--pad and --padding contradict each other");
+        }
+        status = clconv_problem_pad(&r->problem, (clconv_padding)o->padding);
+        return status ? cli_fail_status(command, status) : CLI_OK;
+    }
+    if (pad->count > 1 && pad->count != r->axes && pad->count != 2 * r->axes) {
+        return cli_fail(command, "option '--pad' has %zu numbers, expected 1, %zu or %zu",
+                        pad->count, r->axes, 2 * r->axes);
+    }
+    for (size_t i = 0; pad->count && i < r->axes; i++) {
+        size_t begin = pad->count == 1 ? 0 : i;
+        size_t end = pad->count == 2 * r->axes ? r->axes + i : begin;
+        r->problem.pad_begin[first + i] = pad->values[begin];
+        r->problem.pad_end[first + i] = pad->values[end];
+    }
+    return CLI_OK;
+}
+
+typedef struct activation_row {
+    const char *name;
+    int parameters;
+    clconv_activation activation;
+} activation_row;
+
+static const activation_row activations[] = {
+    {"none", 0, CLCONV_ACTIVATION_NONE},
+    {"relu", 0, CLCONV_RELU},
+    {"clamp", 2, CLCONV_CLAMP},
+    {"leaky_relu", 1, CLCONV_LEAKY_RELU},
+    {"sigmoid", 0, CLCONV_SIGMOID},
+    {"tanh", 0, CLCONV_TANH},
+    {"silu", 0, CLCONV_SILU},
+    {"gelu", 0, CLCONV_GELU},
+    {"hard_swish", 0, CLCONV_HARD_SWISH},
+};
+
+/* Parses the ":A:B" behind a name; returns how many numbers there are, -1 for anything else. */
+static int parse_parameters(double values[2], const char *text) {
+    int count = 0;
+
+    for (; *text == ':' && count < 2; count++) {
+        char *end = NULL;
+        values[count] = strtod(text + 1, &end);
+        if (end == text + 1) {
+            return -1;
+        }
+        text = end;
+    }
+    return *text ? -1 : count;
+}
+
+static int set_activation(run_problem *r, const run_options *o) {
+    const char *text = o->activation;
+    size_t length = text ? strcspn(text, ":") : 0;
+    double values[2] = {0, 0};
+
+    if (!text) {
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
+        const activation_row *row = &activations[i];
+        if (strlen(row->name) != length || strncmp(row->name, text, length) != 0) {
+            continue;
+        }
+        if (parse_parameters(values, text + length) != row->parameters) {
+            return cli_fail(command,
+                            "option '--activation' has the value '%s', but %s takes"
+                            " %d numbers",
+                            text, row->name, row->parameters);
+        }
+        r->problem.activation = row->activation;
+        r->problem.activation_a = values[0];
+        r->problem.activation_b = values[1];
+        return CLI_OK;
+    }
+    return cli_fail(command, "option '--activation' has the unknown value '%s'", text);
+}
+
+static int set_zero_points(run_problem *r, const run_options *o) {
+    const args_ints *list = &o->zero_points;
+
+    if (list->count > 2) {
+        return cli_fail(command, "option '--zero-points' has %zu numbers, expected 1 or 2",
+                        list->count);
+    }
+    r->problem.input_zero_point = list->count > 0 ? list->values[0] : 0;
+    r->problem.weights_zero_point = list->count > 1 ? list->values[1] : 0;
+    return CLI_OK;
+}
+
+static int set_type(run_problem *r, const run_options *o, npy_type file_type) {
+    clconv_type type = tensor_file_type(file_type);
+
+    if (o->type >= 0) {
+        r->problem.type = (clconv_type)o->type;
+        return CLI_OK;
+    }
+    if (type == CLCONV_S32) {
+        return cli_fail(command, "input '%s' has elements of type %s; --type chooses another",
+                        o->input, npy_type_name(file_type));
+    }
+    r->problem.type = type;
+    return CLI_OK;
+}
+
+/* ---- axes ------------------------------------------------------------------------------------ */
+
+/* Numbers of the axes of a file, put where N C D H W have them; axes that it lacks become 1. */
+static void spread(size_t all[CLCONV_TENSOR_AXES], const size_t *numbers, size_t rank,
+                   bool channels_last) {
+    size_t first = channels_last ? 1 : 2;
+
+    for (size_t axis = 0; axis < CLCONV_TENSOR_AXES; axis++) {
+        all[axis] = 1;
+    }
+    if (rank == 2) {
+        all[CLCONV_AXIS_H] = numbers[0];
+        all[CLCONV_AXIS_W] = numbers[1];
+        return;
+    }
+    all[CLCONV_AXIS_N] = numbers[0];
+    all[CLCONV_AXIS_C] = numbers[channels_last ? rank - 1 : 1];
+    for (size_t i = 0; i < rank - 2; i++) {
+        all[CLCONV_TENSOR_AXES - (rank - 2) + i] = numbers[first + i];
+    }
+}
+
+static int set_strides(size_t strides[CLCONV_TENSOR_AXES], const run_problem *r,
+                       const args_sizes *list, const char *name) {
+    size_t rank = r->bare ? 2 : r->axes + 2;
+
+    if (!list->count) {
+        return CLI_OK;
+    }
+    if (list->count != rank) {
+        return cli_fail(command, "option '--%s' has %zu numbers, expected %zu", name, list->count,
+                        rank);
+    }
+    spread(strides, list->values, rank, r->problem.layout == CLCONV_NHWC);
+    return CLI_OK;
+}
+
+static int set_views(run_problem *r, const run_options *o) {
+    int code;
+
+    if (!o->input_shape.count != !o->input_strides.count) {
+        return cli_fail(command, "--input-shape and --input-strides need each other");
+    }
+    r->input_view = o->input_strides.count > 0;
+    r->output_view = o->output_strides.count > 0;
+    if ((code = set_strides(r->problem.input_strides, r, &o->input_strides, "input-strides"))) {
+        return code;
+    }
+    return set_strides(r->problem.output_strides, r, &o->output_strides, "output-strides");
+}
+
+/* The extents that the files tell; whether they fit each other is checked later. */
+static int set_extents(run_problem *r, const run_options *o, const npy_array *input,
+                       const npy_array *weights) {
+    const size_t *shape = o->input_shape.count ? o->input_shape.values : input->shape;
+    size_t rank = o->input_shape.count ? o->input_shape.count : input->rank;
+    clconv_problem *p = &r->problem;
+    size_t all[CLCONV_TENSOR_AXES];
+
+    if (rank < 2 || rank > CLCONV_TENSOR_AXES) {
+        return cli_fail(command, "input '%s' has %zu axes, expected 2 to 5", o->input, rank);
+    }
+    if (weights->rank != rank) {
+        return cli_fail(command, "weights '%s' have %zu axes, but input '%s' has %zu", o->weights,
+                        weights->rank, o->input, rank);
+    }
+    r->bare = rank == 2;
+    r->axes = r->bare ? 2 : rank - 2;
+    if (r->bare) {
+        /* One channel: the layouts are the same. */
+        p->layout = CLCONV_NCHW;
+        p->weights_layout = CLCONV_OIHW;
+    }
+    spread(all, shape, rank, p->layout == CLCONV_NHWC);
+    p->batch = all[CLCONV_AXIS_N];
+    p->in_channels = all[CLCONV_AXIS_C];
+    memcpy(p->input, all + CLCONV_AXIS_D, sizeof p->input);
+    spread(all, weights->shape, rank, p->weights_layout == CLCONV_OHWI);
+    p->out_channels = all[CLCONV_AXIS_N];
+    memcpy(p->kernel, all + CLCONV_AXIS_D, sizeof p->kernel);
+    return CLI_OK;
+}
+
+int run_problem_set(run_problem *r, const run_options *o, const npy_array *input,
+                    const npy_array *weights) {
+    clconv_problem *p = &r->problem;
+    clconv_status status;
+    int code;
+
+    *r = (run_problem){.problem = CLCONV_PROBLEM_INIT};
+    p->groups = (size_t)o->groups;
+    p->mode = (clconv_mode)o->mode;
+    p->layout = (clconv_layout)o->layout;
+    p->weights_layout = (clconv_weights_layout)o->weights_layout;
+    p->alpha = o->alpha;
+    p->beta = o->beta;
+    p->has_bias = o->bias != NULL;
+    p->has_residual = o->residual != NULL;
+    if ((code = set_type(r, o, input->type)) || (code = set_extents(r, o, input, weights)) ||
+        (code = set_axes(p->stride, &o->stride, "stride", r->axes)) ||
+        (code = set_axes(p->dilation, &o->dilation, "dilation", r->axes)) ||
+        (code = set_pads(r, o)) || (code = set_activation(r, o)) ||
+        (code = set_zero_points(r, o)) || (code = set_views(r, o))) {
+        return code;
+    }
+    status = clconv_problem_validate(p);
+    return status ? cli_fail_status(command, status) : CLI_OK;
+}
+
+bool run_problem_is_view(const run_problem *r, clconv_tensor tensor) {
+    return tensor == CLCONV_INPUT
+               ? r->input_view
+               : r->output_view && (tensor == CLCONV_OUTPUT || tensor == CLCONV_RESIDUAL);
+}
+
+size_t run_problem_extents(size_t extents[NPY_MAX_RANK], const run_problem *r,
+                           clconv_tensor tensor) {
+    size_t count;
+
+    if (run_problem_is_view(r, tensor)) {
+        return clconv_tensor_elements(extents, &r->problem, tensor) ? 0 : 1;
+    }
+    count = cli_tensor_extents(extents, &r->problem, tensor, r->axes);
+    if (r->bare && count > 2) {
+        memmove(extents, extents + 2, 2 * sizeof extents[0]);
+        return 2;
+    }
+    return count;
+}
