@@ -78,5 +78,4 @@ extern const clconv__algo_ops clconv__kernel_ops; /* rows of one kernel */
 extern const clconv__algo_ops clconv__host_ops;   /* algo_host.c */
 extern const clconv__algo_ops clconv__im2col_ops; /* algo_im2col.c */
 
-
 #endif

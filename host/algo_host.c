@@ -1,8 +1,9 @@
 /*
  * The host CPU: implicit GEMM. For a strip of neighbouring pixels, blocks of taps are gathered into
  * columns [tap][pixel] and multiplied with packed weights [channel block][tap][channel] by the
- * register tiles of host_kernel.c. Strips are spread over the processors. Every type, layout, stride
- * and epilogue goes the same way: gathering converts to the accumulator type, storing converts back.
+ * register tiles of host_kernel.c. Strips are spread over the processors. Every type, layout,
+ * stride and epilogue goes the same way: gathering converts to the accumulator type, storing
+ * converts back.
  */
 #include "element.h"
 #include "host_kernel.h"
@@ -149,13 +150,13 @@ typedef struct host_job {
     const clconv__geometry *g;
     const type_row *type;
     const clconv__register_tile *tile;
-    size_t rows;              /* channels of a register tile */
-    size_t channel_blocks;    /* register tiles per group */
-    size_t strip;             /* pixels of a strip, a multiple of tile->width */
-    size_t strips;            /* per picture and group */
-    size_t parts;             /* a strip's channel blocks are split into so many pieces of work */
-    const void *weights;      /* as the caller has them */
-    char *packed;             /* [group][channel block][tap][row] */
+    size_t rows;           /* channels of a register tile */
+    size_t channel_blocks; /* register tiles per group */
+    size_t strip;          /* pixels of a strip, a multiple of tile->width */
+    size_t strips;         /* per picture and group */
+    size_t parts;          /* a strip's channel blocks are split into so many pieces of work */
+    const void *weights;   /* as the caller has them */
+    char *packed;          /* [group][channel block][tap][row] */
     const clconv_host_tensors *tensors;
     int *failed; /* set to 1 by a worker that got no memory */
 } host_job;
@@ -285,8 +286,8 @@ static void gather_run(const host_job *job, char *to, size_t channel_offset, con
     size_t first = channel_offset + (size_t)d * x[2] + (size_t)h * x[3] +
                    (size_t)(w + (ptrdiff_t)(before * stride)) * x[4];
     memset(to, 0, before * element);
-    job->type->input(to + before * element, job->tensors->input, first, stride * x[4],
-                     end - before, p->input_zero_point);
+    job->type->input(to + before * element, job->tensors->input, first, stride * x[4], end - before,
+                     p->input_zero_point);
     memset(to + end * element, 0, (r->count - end) * element);
 }
 
@@ -337,7 +338,8 @@ static void store_run(const host_job *job, char *sums, char *scratch, size_t pic
     job->type->store(t->output, first, y[4], sums, r->count);
 }
 
-/* Sums lie in register tiles [channel block][tile][row][width]; a channel's line is put together. */
+/* Sums lie in register tiles [channel block][tile][row][width]; a channel's line is put together.
+ */
 static void store_channel(const host_job *job, const char *sums, char *scratch, size_t row,
                           size_t picture, size_t channel, const run *runs, size_t run_count) {
     size_t width = job->tile->width * job->tile->element;

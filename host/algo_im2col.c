@@ -7,13 +7,13 @@
 #include "plan.h"
 
 #ifdef CLCONV_WITH_CLBLAST
-#    include <clblast_c.h>
+#include <clblast_c.h>
 
-#    include <stdlib.h>
-#    include <string.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Columns beyond this size are made in several pieces. */
-#    define LARGEST_WORKSPACE ((size_t)64 << 20)
+#define LARGEST_WORKSPACE ((size_t)64 << 20)
 
 typedef struct gemm_state {
     cl_kernel unroll;   /* NULL where the input is its own column matrix */
@@ -128,13 +128,13 @@ static clconv_status unroll(const gemm_call *call, size_t picture, size_t group,
         {size, at + 2 * size},
     };
     const size_t global[] = {state->pixels, call->plan->request.g.taps};
-    clconv_status status = clconv__set_arguments(state->unroll, arguments,
-                                                 sizeof arguments / sizeof arguments[0]);
+    clconv_status status =
+        clconv__set_arguments(state->unroll, arguments, sizeof arguments / sizeof arguments[0]);
     if (status)
         return status;
-    return clconv__cl_check(clEnqueueNDRangeKernel(call->queue, state->unroll, 2, NULL, global,
-                                                   NULL, 0, NULL, NULL),
-                            "clEnqueueNDRangeKernel");
+    return clconv__cl_check(
+        clEnqueueNDRangeKernel(call->queue, state->unroll, 2, NULL, global, NULL, 0, NULL, NULL),
+        "clEnqueueNDRangeKernel");
 }
 
 /* A row-major matrix inside a buffer; offset and leading dimension in elements. */
@@ -168,8 +168,8 @@ static clconv_status convolve_piece(const gemm_call *call, size_t picture, size_
     const clconv__geometry *g = &call->plan->request.g;
     const clconv_tensors *t = call->tensors;
     size_t element = clconv_type_size(call->plan->problem.type);
-    size_t pixels = g->pixels - first < call->state->pixels ? g->pixels - first
-                                                            : call->state->pixels;
+    size_t pixels =
+        g->pixels - first < call->state->pixels ? g->pixels - first : call->state->pixels;
     matrix weights = {t->weights.memory,
                       t->weights.offset + group * g->out_per_group * g->weights_stride[0], g->taps};
     matrix columns = {t->workspace.memory, t->workspace.offset / element, call->state->pixels};
@@ -197,21 +197,18 @@ static clconv_status finish(const gemm_call *call) {
     const clconv_tensors *t = call->tensors;
     const clconv_problem *p = &call->plan->problem;
     const clconv__argument arguments[] = {
-        {state->geometry.size, &state->geometry.values},
-        {sizeof call->offsets, &call->offsets},
-        {state->scalars.size, &state->scalars.values},
-        {sizeof(cl_mem), &t->bias.memory},
-        {sizeof(cl_mem), &t->residual.memory},
-        {sizeof(cl_mem), &t->output.memory},
+        {state->geometry.size, &state->geometry.values}, {sizeof call->offsets, &call->offsets},
+        {state->scalars.size, &state->scalars.values},   {sizeof(cl_mem), &t->bias.memory},
+        {sizeof(cl_mem), &t->residual.memory},           {sizeof(cl_mem), &t->output.memory},
     };
     const size_t global[] = {call->plan->request.g.pixels, p->out_channels, p->batch};
-    clconv_status status = clconv__set_arguments(state->epilogue, arguments,
-                                                 sizeof arguments / sizeof arguments[0]);
+    clconv_status status =
+        clconv__set_arguments(state->epilogue, arguments, sizeof arguments / sizeof arguments[0]);
     if (status)
         return status;
-    return clconv__cl_check(clEnqueueNDRangeKernel(call->queue, state->epilogue, 3, NULL, global,
-                                                   NULL, 0, NULL, NULL),
-                            "clEnqueueNDRangeKernel");
+    return clconv__cl_check(
+        clEnqueueNDRangeKernel(call->queue, state->epilogue, 3, NULL, global, NULL, 0, NULL, NULL),
+        "clEnqueueNDRangeKernel");
 }
 
 static clconv_status stages(const gemm_call *call) {
@@ -230,16 +227,12 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const cl_event *wait, cl_event *event) {
     const clconv_tensors filled = clconv__fill_absent(plan, tensors);
     cl_command_queue_properties properties = 0;
-    clconv_status status = clconv__cl_check(clGetCommandQueueInfo(queue, CL_QUEUE_PROPERTIES,
-                                                                  sizeof properties, &properties,
-                                                                  NULL),
-                                            "clGetCommandQueueInfo(CL_QUEUE_PROPERTIES)");
-    gemm_call call = {plan,
-                      plan->state,
-                      queue,
-                      (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) != 0,
-                      &filled,
-                      clconv__tensor_offsets(&filled)};
+    clconv_status status = clconv__cl_check(
+        clGetCommandQueueInfo(queue, CL_QUEUE_PROPERTIES, sizeof properties, &properties, NULL),
+        "clGetCommandQueueInfo(CL_QUEUE_PROPERTIES)");
+    gemm_call call = {plan,    plan->state,
+                      queue,   (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) != 0,
+                      &filled, clconv__tensor_offsets(&filled)};
     if (status)
         return status;
     /* CLBlast takes no list of events to wait for, so a barrier does the waiting. */

@@ -25,9 +25,9 @@ static int refuses_buffers(char refusal[CLCONV_REFUSAL_SIZE], const clconv__requ
         size_t bytes =
             elements * clconv_type_size(clconv_tensor_type(r->problem, (clconv_tensor)tensor));
         if (bytes > r->device->info.max_allocation_size)
-            return refuse(refusal, "the %s needs %zu bytes, but one buffer of the device holds %llu",
-                          names[tensor], bytes,
-                          (unsigned long long)r->device->info.max_allocation_size);
+            return refuse(
+                refusal, "the %s needs %zu bytes, but one buffer of the device holds %llu",
+                names[tensor], bytes, (unsigned long long)r->device->info.max_allocation_size);
     }
     return 0;
 }
@@ -117,18 +117,18 @@ static double seconds_direct(const clconv__request *r, const clconv__tile *tile)
 
 static const char *const tiled_macros[] = {"LOCAL_W", "LOCAL_H", "PIXELS", "TILE_OC", NULL};
 static const clconv__tile tiled_tiles[] = {
-    {{8, 8, 4, 8}}, {{8, 8, 2, 8}}, {{8, 8, 1, 8}}, {{8, 8, 1, 4}},
-    {{8, 4, 1, 8}}, {{4, 4, 1, 4}}, {{4, 1, 1, 4}}, {{1, 1, 1, 4}}, {{0}},
+    {{8, 8, 4, 8}}, {{8, 8, 2, 8}}, {{8, 8, 1, 8}}, {{8, 8, 1, 4}}, {{8, 4, 1, 8}},
+    {{4, 4, 1, 4}}, {{4, 1, 1, 4}}, {{1, 1, 1, 4}}, {{0}},
 };
 
 /* Bytes of local memory for each input channel of a reduction step. */
 static double tiled_bytes_per_channel(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     const double w = (double)(tile->value[0] * tile->value[2]), h = (double)tile->value[1];
-    double patch_w = (w - 1) * (double)p->stride[2] +
-                     (double)(p->kernel[2] - 1) * (double)p->dilation[2] + 1;
-    double patch_h = (h - 1) * (double)p->stride[1] +
-                     (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
+    double patch_w =
+        (w - 1) * (double)p->stride[2] + (double)(p->kernel[2] - 1) * (double)p->dilation[2] + 1;
+    double patch_h =
+        (h - 1) * (double)p->stride[1] + (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
     double weights = (double)p->kernel[1] * (double)p->kernel[2] * tile->value[3];
     return (patch_w * patch_h + weights) * (p->type == CLCONV_F64 ? 8 : 4);
 }
@@ -203,8 +203,7 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 /* ---- the table ---- */
 
 const clconv__algo clconv__algos[] = {
-    {"tiled", &clconv__kernel_ops, NULL, seconds_tiled, tiled_macros, tiled_tiles,
-     launch_tiled},
+    {"tiled", &clconv__kernel_ops, NULL, seconds_tiled, tiled_macros, tiled_tiles, launch_tiled},
     {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, seconds_im2col, NULL, NULL, NULL},
     {"host", &clconv__host_ops, NULL, seconds_host, NULL, NULL, NULL},
     /* Last, because it never refuses a valid problem that the device can hold. */

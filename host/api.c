@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define STRING(text)        #text
-#define VERSION(a, b, c)    STRING(a) "." STRING(b) "." STRING(c)
+#define STRING(text)     #text
+#define VERSION(a, b, c) STRING(a) "." STRING(b) "." STRING(c)
 
 const char *clconv_version(void) {
     return VERSION(CLCONV_VERSION_MAJOR, CLCONV_VERSION_MINOR, CLCONV_VERSION_PATCH);

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 enum { MAX_PLATFORMS = 32, MAX_DEVICES = 64 };
 
 /* ---- facts ---- */
@@ -175,8 +174,9 @@ static clconv_status build_failure(cl_program program, cl_device_id id, const ch
         clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, size, whole, NULL) == CL_SUCCESS)
         snprintf(log, sizeof log, "%s", whole);
     free(whole);
-    return clconv__fail(CLCONV_BUILD_FAILED, "clBuildProgram of %s with \"%s\" failed with %d "
-                                             "(%s): %s",
+    return clconv__fail(CLCONV_BUILD_FAILED,
+                        "clBuildProgram of %s with \"%s\" failed with %d "
+                        "(%s): %s",
                         file, options, code, clconv__cl_error_name(code), log);
 }
 
@@ -211,10 +211,9 @@ static clconv_status find_or_build(cl_program *program, clconv_device *device, c
         }
     struct clconv__program *entry = calloc(1, sizeof *entry);
     char *own_key = strdup(key);
-    clconv_status status = entry && own_key
-                               ? build(&entry->program, device, file, options)
-                               : clconv__fail(CLCONV_OUT_OF_MEMORY, "program %s: out of memory",
-                                              file);
+    clconv_status status =
+        entry && own_key ? build(&entry->program, device, file, options)
+                         : clconv__fail(CLCONV_OUT_OF_MEMORY, "program %s: out of memory", file);
     if (status) {
         free(own_key);
         free(entry);
@@ -253,12 +252,13 @@ static clconv_status run_probe(clconv_device *device, cl_kernel kernel, cl_mem x
         (status = clconv__cl_check(clSetKernelArg(kernel, 1, sizeof y, &y), "clSetKernelArg")) ||
         (status = clconv__cl_check(clSetKernelArg(kernel, 2, group * sizeof(float), NULL),
                                    "clSetKernelArg")) ||
-        (status = clconv__cl_check(clEnqueueNDRangeKernel(device->queue, kernel, 1, NULL, &items,
-                                                          &group, 0, NULL, NULL),
-                                   "clEnqueueNDRangeKernel")))
+        (status = clconv__cl_check(
+             clEnqueueNDRangeKernel(device->queue, kernel, 1, NULL, &items, &group, 0, NULL, NULL),
+             "clEnqueueNDRangeKernel")))
         return status;
     return clconv__cl_check(clEnqueueReadBuffer(device->queue, y, CL_TRUE, 0,
-                                                PROBE_ITEMS * sizeof *result, result, 0, NULL, NULL),
+                                                PROBE_ITEMS * sizeof *result, result, 0, NULL,
+                                                NULL),
                             "clEnqueueReadBuffer");
 }
 
@@ -280,8 +280,8 @@ static clconv_status probe(clconv_device *device, clconv_type type) {
     kernel = clCreateKernel(program, "probe", &code);
     if ((status = clconv__cl_check(code, "clCreateKernel")))
         goto done;
-    x = clCreateBuffer(device->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, sizeof input, input,
-                       &code);
+    x = clCreateBuffer(device->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, sizeof input,
+                       input, &code);
     if ((status = clconv__cl_check(code, "clCreateBuffer")))
         goto done;
     y = clCreateBuffer(device->context, CL_MEM_READ_WRITE, sizeof result, NULL, &code);

@@ -12,7 +12,6 @@ struct clconv__program {
     cl_program program;
 };
 
-
 struct clconv_device {
     clconv_device_info info;
     cl_context context;     /* NULL for the host */

@@ -4,10 +4,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#define PASTE(a, b) a##b
+#define PASTE(a, b)       a##b
 #define NAME(prefix, isa) PASTE(prefix, isa)
-#define STRING(text) #text
-#define NAME_STRING(isa) STRING(isa)
+#define STRING(text)      #text
+#define NAME_STRING(isa)  STRING(isa)
 
 /*
  * Bytes of a vector, and a tile of ROWS x VECTORS sums that fits the registers: 24 of 32 with
@@ -42,10 +42,11 @@ DEFINE_MULTIPLY(multiply_f64, double)
 DEFINE_MULTIPLY(multiply_s32, uint32_t)
 
 #define TILE_ROW(function, type)                                                                   \
-    {sizeof(type), VECTORS * VECTOR_BYTES / sizeof(type), function}
+    { sizeof(type), VECTORS *VECTOR_BYTES / sizeof(type), function }
 
 const clconv__host_kernel_set NAME(clconv__host_kernels_, CLCONV__ISA) = {
     NAME_STRING(CLCONV__ISA),
     ROWS,
-    {TILE_ROW(multiply_f32, float), TILE_ROW(multiply_f64, double), TILE_ROW(multiply_s32, int32_t)},
+    {TILE_ROW(multiply_f32, float), TILE_ROW(multiply_f64, double),
+     TILE_ROW(multiply_s32, int32_t)},
 };

@@ -155,7 +155,8 @@ static clconv_status create_with(clconv_plan *plan, const clconv__algo *algo,
     return status;
 }
 
-/* Tries the rows in the order of their estimates until one neither refuses nor exceeds the limit. */
+/* Tries the rows in the order of their estimates until one neither refuses nor exceeds the limit.
+ */
 static clconv_status choose(clconv_plan *plan) {
     int tried[CLCONV__MOST_ALGOS] = {0};
     char refusal[CLCONV_REFUSAL_SIZE];
@@ -164,8 +165,8 @@ static clconv_status choose(clconv_plan *plan) {
         const clconv__algo *best = NULL;
         double best_seconds = 0;
         for (size_t i = 0; i < clconv__algo_count; ++i) {
-            if (tried[i] || (tried[i] = clconv__algo_refuses(refusal, &clconv__algos[i],
-                                                             &plan->request)))
+            if (tried[i] ||
+                (tried[i] = clconv__algo_refuses(refusal, &clconv__algos[i], &plan->request)))
                 continue;
             double seconds = clconv__algo_seconds(&clconv__algos[i], &plan->request);
             if (!best || seconds < best_seconds) {
@@ -314,9 +315,9 @@ static clconv_status check_buffer(const clconv_plan *plan, const char *name,
     clconv_status status;
     if (!buffer->memory)
         return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.%s.memory is NULL", name);
-    if ((status = clconv__cl_check(clGetMemObjectInfo(buffer->memory, CL_MEM_CONTEXT,
-                                                      sizeof context, &context, NULL),
-                                   "clGetMemObjectInfo(CL_MEM_CONTEXT)")) ||
+    if ((status = clconv__cl_check(
+             clGetMemObjectInfo(buffer->memory, CL_MEM_CONTEXT, sizeof context, &context, NULL),
+             "clGetMemObjectInfo(CL_MEM_CONTEXT)")) ||
         (status = clconv__cl_check(
              clGetMemObjectInfo(buffer->memory, CL_MEM_SIZE, sizeof size, &size, NULL),
              "clGetMemObjectInfo(CL_MEM_SIZE)")))
@@ -343,8 +344,7 @@ static int overlaps(const tensor_row *a, size_t a_offset, const tensor_row *b, s
            b_offset * b->element_size < (a_offset + a->elements) * a->element_size;
 }
 
-static clconv_status check_overlaps(const tensor_row *rows, size_t count,
-                                    const clconv_tensors *t) {
+static clconv_status check_overlaps(const tensor_row *rows, size_t count, const clconv_tensors *t) {
     const tensor_row *output = &rows[count - 1];
     for (size_t i = 0; i + 1 < count; ++i) {
         clconv_buffer other = buffer_of(t, rows[i].tensor);
@@ -382,9 +382,9 @@ static clconv_status check_queue(const clconv_plan *plan, cl_command_queue queue
     if ((status = clconv__cl_check(
              clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL),
              "clGetCommandQueueInfo(CL_QUEUE_CONTEXT)")) ||
-        (status = clconv__cl_check(
-             clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof id, &id, NULL),
-             "clGetCommandQueueInfo(CL_QUEUE_DEVICE)")))
+        (status =
+             clconv__cl_check(clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof id, &id, NULL),
+                              "clGetCommandQueueInfo(CL_QUEUE_DEVICE)")))
         return status;
     if (context != plan->request.device->context || id != plan->request.device->id)
         return clconv__fail(CLCONV_WRONG_CONTEXT,
@@ -427,9 +427,9 @@ clconv_status clconv__plan_pack(clconv_plan *plan, const void *weights) {
     if (status)
         return status;
     size_t bytes = elements * clconv_type_size(clconv_tensor_type(&plan->problem, CLCONV_WEIGHTS));
-    cl_mem packed = clCreateBuffer(plan->request.device->context,
-                                   CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, bytes,
-                                   (void *)(uintptr_t)weights, &code);
+    cl_mem packed =
+        clCreateBuffer(plan->request.device->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
+                       bytes, (void *)(uintptr_t)weights, &code);
     if ((status = clconv__cl_check(code, "clCreateBuffer")))
         return status;
     if (plan->packed)

@@ -37,7 +37,7 @@ enum {
 #include "../cl_kernels/geometry.h"
     CLCONV_GEOMETRY_FIELDS(CLCONV__FIELD)
 #undef CLCONV__FIELD
-    CLCONV__FIELDS
+        CLCONV__FIELDS
 };
 
 /** Fields of the plan's problem, 64 bits each; algorithms may change some before packing. */

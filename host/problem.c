@@ -81,8 +81,9 @@ static clconv_status check_spatial(const clconv_problem *p) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i)
         for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
             if (rows[i].values[axis] == 0)
-                return clconv__fail(CLCONV_INVALID_PROBLEM, "%s of axis %c is 0, but must be at "
-                                                            "least 1",
+                return clconv__fail(CLCONV_INVALID_PROBLEM,
+                                    "%s of axis %c is 0, but must be at "
+                                    "least 1",
                                     rows[i].field, axis_names[axis]);
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         size_t extra = p->output_padding[axis];
@@ -247,15 +248,16 @@ static clconv_status dense_strides(size_t stride[], const size_t extent[], int c
     for (int i = CLCONV_TENSOR_AXES - 1; i >= 0; --i) {
         stride[order[i]] = step;
         if (__builtin_mul_overflow(step, extent[order[i]], &step))
-            return clconv__fail(CLCONV_SIZE_OVERFLOW, "the number of %s elements does not fit "
-                                                      "size_t",
+            return clconv__fail(CLCONV_SIZE_OVERFLOW,
+                                "the number of %s elements does not fit "
+                                "size_t",
                                 name);
     }
     return CLCONV_OK;
 }
 
 static const size_t *view_of(const clconv_problem *p, clconv_tensor tensor) {
-    const size_t *view = tensor == CLCONV_INPUT                                ? p->input_strides
+    const size_t *view = tensor == CLCONV_INPUT                                 ? p->input_strides
                          : tensor == CLCONV_OUTPUT || tensor == CLCONV_RESIDUAL ? p->output_strides
                                                                                 : NULL;
     for (int axis = 0; view && axis < CLCONV_TENSOR_AXES; ++axis)
@@ -335,8 +337,8 @@ static clconv_status tensor_shape(size_t extent[], size_t stride[], const clconv
         return check_view(extent, stride, tensor == CLCONV_INPUT ? "input" : "output",
                           tensor != CLCONV_INPUT);
     }
-    int last = tensor == CLCONV_WEIGHTS ? p->weights_layout == CLCONV_OHWI
-                                        : p->layout == CLCONV_NHWC;
+    int last =
+        tensor == CLCONV_WEIGHTS ? p->weights_layout == CLCONV_OHWI : p->layout == CLCONV_NHWC;
     return dense_strides(stride, extent, last, tensor_names[tensor]);
 }
 
@@ -364,7 +366,9 @@ static clconv_status span(size_t *elements, const size_t extent[], const size_t 
 clconv_type clconv_tensor_type(const clconv_problem *problem, clconv_tensor tensor) {
     if (!problem || !is_integer(problem))
         return problem ? problem->type : CLCONV_F32;
-    return tensor == CLCONV_INPUT ? problem->type : tensor == CLCONV_WEIGHTS ? CLCONV_S8 : CLCONV_S32;
+    return tensor == CLCONV_INPUT     ? problem->type
+           : tensor == CLCONV_WEIGHTS ? CLCONV_S8
+                                      : CLCONV_S32;
 }
 
 static clconv_status check_tensors(const clconv_problem *p, const size_t output[]) {
@@ -532,8 +536,9 @@ static clconv_status check_follows(const clconv_problem *layers, size_t index) {
     if (status)
         return status;
     if (layer->direction != CLCONV_FORWARD)
-        return clconv__fail(CLCONV_UNSUPPORTED, "layer %zu has direction %s, but a receptive field "
-                                                "is of forward layers",
+        return clconv__fail(CLCONV_UNSUPPORTED,
+                            "layer %zu has direction %s, but a receptive field "
+                            "is of forward layers",
                             index, clconv__direction_names[layer->direction]);
     if (index == 0)
         return CLCONV_OK;

@@ -308,10 +308,9 @@ static clconv_status check_outputs(parser *s) {
     clconv_status status = clconv_problem_output(output, &s->problem);
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES && !status; ++axis)
         if (s->item_given[OUTPUT][axis] && output[axis] != s->items[OUTPUT][axis])
-            status = clconv__fail(CLCONV_SYNTAX,
-                                  "problem \"%.200s\": o%c is %zu, but the extents give %zu",
-                                  s->text, axis_letters[axis], s->items[OUTPUT][axis],
-                                  output[axis]);
+            status = clconv__fail(
+                CLCONV_SYNTAX, "problem \"%.200s\": o%c is %zu, but the extents give %zu", s->text,
+                axis_letters[axis], s->items[OUTPUT][axis], output[axis]);
     return status;
 }
 

@@ -44,8 +44,8 @@ static void load_weights(void *context, size_t out_channel) {
                                 (flip ? kernel[0] - 1 - d : d) * stride[2] +
                                 (flip ? kernel[1] - 1 - h : h) * stride[3] +
                                 (flip ? kernel[2] - 1 - w : w) * stride[4];
-                    *to++ = clconv_element_get(j->tensors->weights, type, at) -
-                            p->weights_zero_point;
+                    *to++ =
+                        clconv_element_get(j->tensors->weights, type, at) - p->weights_zero_point;
                 }
 }
 
@@ -57,9 +57,10 @@ static void load_channel(void *context, size_t channel) {
     memset(to, 0, product(extent) * sizeof *to);
     for (size_t d = 0; d < p->input[0]; ++d)
         for (size_t h = 0; h < p->input[1]; ++h) {
-            size_t from = j->picture * stride[0] + channel * stride[1] + d * stride[2] +
-                          h * stride[3];
-            double *row = to + ((d + p->pad_begin[0]) * extent[1] + h + p->pad_begin[1]) * extent[2] +
+            size_t from =
+                j->picture * stride[0] + channel * stride[1] + d * stride[2] + h * stride[3];
+            double *row = to +
+                          ((d + p->pad_begin[0]) * extent[1] + h + p->pad_begin[1]) * extent[2] +
                           p->pad_begin[2];
             for (size_t w = 0; w < p->input[2]; ++w)
                 row[w] = clconv_element_get(j->tensors->input, p->type, from + w * stride[4]) -
@@ -183,8 +184,8 @@ static double error_bound(const judge *j, double v, double r, double S) {
     double n = roundings(j);
     double argument = (gamma_of(n, u) + gamma_of(n, reference_u)) * S +
                       2 * n * type->accumulate_tiny * fmax(1, fabs(j->scalars.alpha));
-    double evaluation = (u + reference_u) * (row->relative_to_result * fabs(r) +
-                                             row->relative_to_argument * fabs(v));
+    double evaluation = (u + reference_u) *
+                        (row->relative_to_result * fabs(r) + row->relative_to_argument * fabs(v));
     if (row->relative_to_result != 0)
         evaluation += 4 * type->accumulate_tiny;
     double bound = argument * lipschitz_of(p, &j->scalars) + evaluation;
@@ -272,7 +273,8 @@ static clconv_status measure(judge *j, size_t *input_count, size_t *weights_coun
     overflows |= __builtin_add_overflow(count, slack, &count);
     overflows |= __builtin_mul_overflow(p->out_channels, j->g.taps, weights_count);
     *input_count = count;
-    if (overflows || count > SIZE_MAX / sizeof(double) || *weights_count > SIZE_MAX / sizeof(double))
+    if (overflows || count > SIZE_MAX / sizeof(double) ||
+        *weights_count > SIZE_MAX / sizeof(double))
         return clconv__fail(CLCONV_SIZE_OVERFLOW,
                             "the reference's padded picture does not fit size_t");
     return CLCONV_OK;

@@ -4,7 +4,8 @@
 
 #include "clconv.h"
 
-/** Records a message for the calling thread and returns `status`, so that both happen in one call. */
+/** Records a message for the calling thread and returns `status`, so that both happen in one call.
+ */
 clconv_status clconv__fail(clconv_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -21,8 +21,8 @@
  *   clconv_last_message() then holds a sentence that names the argument and its value.
  * - An out-parameter comes first. On failure a handle is set to NULL and other outputs keep their
  *   content, unless a function says otherwise. Every destroy function accepts NULL.
- * - Extents, strides, pads and dilations are counted in elements; offsets are in elements too; sizes
- *   that end in `_size` or `_bytes` are in bytes.
+ * - Extents, strides, pads and dilations are counted in elements; offsets are in elements too;
+ * sizes that end in `_size` or `_bytes` are in bytes.
  * - The library never prints, exits or aborts.
  * - Devices and plans may be shared between threads; creating and destroying one object is done by
  *   one thread, and clconv_plan_pack_weights() must have returned before others use the plan.
@@ -180,8 +180,9 @@ typedef enum clconv_activation {
  *
  *     out = floor((in + pad_begin + pad_end - dilation*(kernel-1) - 1) / stride) + 1
  *
- *     acc[n][o][p]    = sum over i, k of input[n][i][p*stride - pad_begin + k*dilation] * w[o][i][k]
- *     output[n][o][p] = activation(alpha*acc + bias[o] + residual[n][o][p] + beta*output[n][o][p])
+ *     acc[n][o][p]    = sum over i, k of input[n][i][p*stride - pad_begin + k*dilation] *
+ * w[o][i][k] output[n][o][p] = activation(alpha*acc + bias[o] + residual[n][o][p] +
+ * beta*output[n][o][p])
  *
  * where i runs over the in_channels/groups channels of o's group, pads read as zero, and in mode
  * CLCONV_CONVOLUTION w is read at kernel-1-k. With beta = 0 the old output is never read. (Dumoulin
@@ -189,20 +190,20 @@ typedef enum clconv_activation {
  * extents; the epilogue is cuDNN's convolution-bias-activation with BLAS's alpha and beta.)
  */
 typedef struct clconv_problem {
-    uint32_t version;                     /**< CLCONV_PROBLEM_VERSION */
-    clconv_direction direction;           /**< which of the three tensors is computed */
-    clconv_mode mode;                     /**< kernel as it is, or flipped */
-    clconv_type type;                     /**< of input and weights */
-    clconv_layout layout;                 /**< of input, residual and output */
-    clconv_weights_layout weights_layout; /**< of the weights */
-    size_t batch;                         /**< pictures, N */
-    size_t groups;                        /**< divides both channel counts */
-    size_t in_channels;                   /**< of all groups together */
-    size_t out_channels;                  /**< of all groups together */
-    size_t input[CLCONV_SPATIAL_AXES];    /**< input extents, D H W */
-    size_t kernel[CLCONV_SPATIAL_AXES];   /**< kernel extents */
-    size_t stride[CLCONV_SPATIAL_AXES];   /**< at least 1 */
-    size_t dilation[CLCONV_SPATIAL_AXES]; /**< one-based: 1 is dense */
+    uint32_t version;                           /**< CLCONV_PROBLEM_VERSION */
+    clconv_direction direction;                 /**< which of the three tensors is computed */
+    clconv_mode mode;                           /**< kernel as it is, or flipped */
+    clconv_type type;                           /**< of input and weights */
+    clconv_layout layout;                       /**< of input, residual and output */
+    clconv_weights_layout weights_layout;       /**< of the weights */
+    size_t batch;                               /**< pictures, N */
+    size_t groups;                              /**< divides both channel counts */
+    size_t in_channels;                         /**< of all groups together */
+    size_t out_channels;                        /**< of all groups together */
+    size_t input[CLCONV_SPATIAL_AXES];          /**< input extents, D H W */
+    size_t kernel[CLCONV_SPATIAL_AXES];         /**< kernel extents */
+    size_t stride[CLCONV_SPATIAL_AXES];         /**< at least 1 */
+    size_t dilation[CLCONV_SPATIAL_AXES];       /**< one-based: 1 is dense */
     size_t pad_begin[CLCONV_SPATIAL_AXES];      /**< zeros before the first element */
     size_t pad_end[CLCONV_SPATIAL_AXES];        /**< zeros after the last element */
     size_t output_padding[CLCONV_SPATIAL_AXES]; /**< transposed convolution only */
@@ -241,7 +242,8 @@ CLCONV_API clconv_status clconv_problem_parse(clconv_problem *problem, const cha
 
 /**
  * Writes the canonical string of a valid problem; parsing it gives the same problem back.
- * @param text receives the string and its terminating zero; CLCONV_PROBLEM_TEXT_SIZE always suffices
+ * @param text receives the string and its terminating zero; CLCONV_PROBLEM_TEXT_SIZE always
+ * suffices
  * @return CLCONV_BUFFER_TOO_SMALL when `size` bytes do not hold it
  */
 CLCONV_API clconv_status clconv_problem_format(char *text, size_t size,
@@ -307,9 +309,9 @@ CLCONV_API double clconv_problem_flops(const clconv_problem *problem);
 
 /** The region of the first input that one element of the last output depends on, per axis. */
 typedef struct clconv_receptive_field {
-    size_t size[CLCONV_SPATIAL_AXES];     /**< elements from the first to the last */
-    size_t stride[CLCONV_SPATIAL_AXES];   /**< how far it moves from one output to the next */
-    int64_t offset[CLCONV_SPATIAL_AXES];  /**< first element for output 0; negative in padding */
+    size_t size[CLCONV_SPATIAL_AXES];    /**< elements from the first to the last */
+    size_t stride[CLCONV_SPATIAL_AXES];  /**< how far it moves from one output to the next */
+    int64_t offset[CLCONV_SPATIAL_AXES]; /**< first element for output 0; negative in padding */
 } clconv_receptive_field;
 
 /**
@@ -340,21 +342,21 @@ typedef enum clconv_device_kind {
 /** Facts about a device. Claims are what the driver says, probes what a tiny kernel showed. */
 typedef struct clconv_device_info {
     clconv_device_kind kind;
-    char selector[16];                     /**< "host" or "platform:device", such as "0:1" */
-    char name[CLCONV_TEXT_SIZE];           /**< of the device */
-    char vendor[CLCONV_TEXT_SIZE];         /**< of the device */
-    char platform[CLCONV_TEXT_SIZE];       /**< name of the OpenCL platform; "" for the host */
-    char version[CLCONV_TEXT_SIZE];        /**< OpenCL version of the device; "" for the host */
-    char driver[CLCONV_TEXT_SIZE];         /**< driver version; for the host the vector kernel */
-    char note[2 * CLCONV_TEXT_SIZE];       /**< why this device: a fallback and its reason */
-    unsigned compute_units;                /**< for the host, threads */
-    size_t max_work_group_size;            /**< work-items; 1 for the host */
-    size_t max_work_item_sizes[3];         /**< work-items per dimension; 1 for the host */
-    uint64_t local_memory_size;            /**< bytes; 0 for the host */
-    uint64_t global_memory_size;           /**< bytes */
-    uint64_t max_allocation_size;          /**< bytes of one buffer */
-    int usable;                            /**< a kernel was built, run and read back correctly */
-    int f64_claimed, f64_probed;           /**< double precision arithmetic */
+    char selector[16];               /**< "host" or "platform:device", such as "0:1" */
+    char name[CLCONV_TEXT_SIZE];     /**< of the device */
+    char vendor[CLCONV_TEXT_SIZE];   /**< of the device */
+    char platform[CLCONV_TEXT_SIZE]; /**< name of the OpenCL platform; "" for the host */
+    char version[CLCONV_TEXT_SIZE];  /**< OpenCL version of the device; "" for the host */
+    char driver[CLCONV_TEXT_SIZE];   /**< driver version; for the host the vector kernel */
+    char note[2 * CLCONV_TEXT_SIZE]; /**< why this device: a fallback and its reason */
+    unsigned compute_units;          /**< for the host, threads */
+    size_t max_work_group_size;      /**< work-items; 1 for the host */
+    size_t max_work_item_sizes[3];   /**< work-items per dimension; 1 for the host */
+    uint64_t local_memory_size;      /**< bytes; 0 for the host */
+    uint64_t global_memory_size;     /**< bytes */
+    uint64_t max_allocation_size;    /**< bytes of one buffer */
+    int usable;                      /**< a kernel was built, run and read back correctly */
+    int f64_claimed, f64_probed;     /**< double precision arithmetic */
 } clconv_device_info;
 
 /**
@@ -432,7 +434,8 @@ typedef struct clconv_plan_options {
     size_t workspace_limit; /**< bytes; algorithms that need more refuse */
 } clconv_plan_options;
 
-#define CLCONV_PLAN_OPTIONS_INIT {CLCONV_PLAN_OPTIONS_VERSION, NULL, SIZE_MAX}
+#define CLCONV_PLAN_OPTIONS_INIT                                                                   \
+    { CLCONV_PLAN_OPTIONS_VERSION, NULL, SIZE_MAX }
 
 /**
  * Creates a plan: chooses the algorithm and builds its kernels.
@@ -454,16 +457,17 @@ CLCONV_API const char *clconv_plan_algorithm(const clconv_plan *plan);
 CLCONV_API size_t clconv_plan_workspace_size(const clconv_plan *plan);
 
 /**
- * Text with the chosen algorithm, its estimate and workspace, and one line for each other algorithm:
- * its estimate, or why it refuses.
+ * Text with the chosen algorithm, its estimate and workspace, and one line for each other
+ * algorithm: its estimate, or why it refuses.
  * @return CLCONV_BUFFER_TOO_SMALL when `size` bytes do not hold it
  */
 CLCONV_API clconv_status clconv_plan_explain(char *text, size_t size, const clconv_plan *plan);
 
 /**
- * Copies the weights into the plan, rearranged as its algorithm likes them, so that later calls need
- * not: for inference. After it the `weights` of clconv_plan_enqueue() and clconv_plan_run() are not
- * read and may be absent. Blocks until the copy is done. Calling it again replaces the weights.
+ * Copies the weights into the plan, rearranged as its algorithm likes them, so that later calls
+ * need not: for inference. After it the `weights` of clconv_plan_enqueue() and clconv_plan_run()
+ * are not read and may be absent. Blocks until the copy is done. Calling it again replaces the
+ * weights.
  * @param weights host memory in the problem's layout; may be freed afterwards
  */
 CLCONV_API clconv_status clconv_plan_pack_weights(clconv_plan *plan, const void *weights);
@@ -517,8 +521,8 @@ CLCONV_API clconv_status clconv_plan_run(clconv_plan *plan, const clconv_host_te
 
 /**
  * Computes a problem with plain loops and double-precision sums, independently of every algorithm,
- * and for each element a proven bound on the error of any algorithm that forms the same products and
- * adds them in any order in the type's arithmetic:
+ * and for each element a proven bound on the error of any algorithm that forms the same products
+ * and adds them in any order in the type's arithmetic:
  *
  *     bound = L * (gamma(n) * S + subnormal) + activation + storage
  *

@@ -9,7 +9,8 @@
 /* A quiet NaN in every floating-point type, and unlikely as an integer. */
 enum { POISON = 0xff };
 
-void visit_elements(const size_t extent[CLCONV_TENSOR_AXES], const size_t stride[CLCONV_TENSOR_AXES],
+void visit_elements(const size_t extent[CLCONV_TENSOR_AXES],
+                    const size_t stride[CLCONV_TENSOR_AXES],
                     void (*visit)(void *context, size_t dense, size_t in_memory), void *context) {
     size_t dense = 0;
     for (size_t n = 0; n < extent[0]; ++n)
@@ -121,9 +122,8 @@ void case_data_free(case_data *data) {
 }
 
 clconv_host_tensors case_data_tensors(const case_data *data) {
-    return (clconv_host_tensors){image_tensor(&data->images[CLCONV_INPUT]),
-                                 image_tensor(&data->images[CLCONV_WEIGHTS]),
-                                 image_tensor(&data->images[CLCONV_BIAS]),
-                                 image_tensor(&data->images[CLCONV_RESIDUAL]),
-                                 image_tensor(&data->images[CLCONV_OUTPUT])};
+    return (clconv_host_tensors){
+        image_tensor(&data->images[CLCONV_INPUT]), image_tensor(&data->images[CLCONV_WEIGHTS]),
+        image_tensor(&data->images[CLCONV_BIAS]), image_tensor(&data->images[CLCONV_RESIDUAL]),
+        image_tensor(&data->images[CLCONV_OUTPUT])};
 }

@@ -1,4 +1,5 @@
-/* Tensors of a case in host memory: made from a seed, each inside an image with guards around it. */
+/* Tensors of a case in host memory: made from a seed, each inside an image with guards around it.
+ */
 #ifndef CLCONV_CLI_CASE_DATA_H
 #define CLCONV_CLI_CASE_DATA_H
 
@@ -45,11 +46,13 @@ void case_data_free(case_data *data);
 /** Pointers to the tensors, for clconv_reference() and clconv_plan_run(). */
 clconv_host_tensors case_data_tensors(const case_data *data);
 
-/** Whether exact data gives a result without any rounding, or with one at the end that is defined. */
+/** Whether exact data gives a result without any rounding, or with one at the end that is defined.
+ */
 int case_is_exact(const clconv_problem *problem);
 
 /** Calls visit for each element of a tensor: its dense index and its index in memory. */
-void visit_elements(const size_t extent[CLCONV_TENSOR_AXES], const size_t stride[CLCONV_TENSOR_AXES],
+void visit_elements(const size_t extent[CLCONV_TENSOR_AXES],
+                    const size_t stride[CLCONV_TENSOR_AXES],
                     void (*visit)(void *context, size_t dense, size_t in_memory), void *context);
 
 #endif

@@ -71,8 +71,8 @@ static clconv_status upload(device_case *d, const case_data *data, size_t worksp
         if (!image->size)
             continue;
         slot(d, i)->offset = GUARD_ELEMENTS;
-        slot(d, i)->memory = clCreateBuffer(
-            d->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, image->size, image->bytes, &code);
+        slot(d, i)->memory = clCreateBuffer(d->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                                            image->size, image->bytes, &code);
     }
     if (code == CL_SUCCESS && workspace) {
         static const unsigned char poison[4] = {0xff, 0xff, 0xff, 0xff};
@@ -80,8 +80,8 @@ static clconv_status upload(device_case *d, const case_data *data, size_t worksp
         d->tensors.workspace.memory =
             clCreateBuffer(d->context, CL_MEM_READ_WRITE, size, NULL, &code);
         if (code == CL_SUCCESS)
-            code = clEnqueueFillBuffer(d->queue, d->tensors.workspace.memory, poison,
-                                       sizeof poison, 0, size, 0, NULL, NULL);
+            code = clEnqueueFillBuffer(d->queue, d->tensors.workspace.memory, poison, sizeof poison,
+                                       0, size, 0, NULL, NULL);
     }
     return checked(code == CL_SUCCESS ? clFinish(d->queue) : code);
 }

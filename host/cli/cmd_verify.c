@@ -176,8 +176,8 @@ static void print_report(const session *s, const report *r) {
     if (s->o->brief && !is_bad)
         return;
     clear_progress(s);
-    printf("%-11s %-5s %-14s %s", verdict_names[r->verdict], r->device->info.selector,
-           r->algorithm, shown_name(r->problem, text));
+    printf("%-11s %-5s %-14s %s", verdict_names[r->verdict], r->device->info.selector, r->algorithm,
+           shown_name(r->problem, text));
     if (r->seconds > 0) {
         cli_format_seconds(seconds, r->seconds);
         printf("  share %.3g, %s, %.1f GFLOP/s", r->judged.share, seconds,
@@ -198,8 +198,8 @@ static cJSON *add_number(cJSON *object, const char *name, double value) {
 static void add_json_report(session *s, const report *r) {
     char text[CLCONV_PROBLEM_TEXT_SIZE];
     cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(
-        o, "problem", clconv_problem_format(text, sizeof text, r->problem) ? "?" : text);
+    cJSON_AddStringToObject(o, "problem",
+                            clconv_problem_format(text, sizeof text, r->problem) ? "?" : text);
     cJSON_AddStringToObject(o, "device", r->device->info.selector);
     cJSON_AddStringToObject(o, "algorithm", r->algorithm);
     cJSON_AddStringToObject(o, "verdict", verdict_names[r->verdict]);
@@ -269,8 +269,8 @@ static void sum_verdicts(size_t sums[VERDICTS], const session *s) {
 
 static void print_summary(const session *s) {
     enum { COLUMNS = 9, CELL = 32 };
-    static const char *const heads[COLUMNS] = {"device", "algorithm",   "passed",
-                                               "wrong",  "failed",      "mistrusted",
+    static const char *const heads[COLUMNS] = {"device",      "algorithm",   "passed",
+                                               "wrong",       "failed",      "mistrusted",
                                                "unsupported", "worst share", "GFLOP/s"};
     size_t rows = 1;
     const char **cells = calloc((tally_count(s) + 1) * COLUMNS, sizeof *cells);
@@ -317,9 +317,7 @@ static int exit_code(const size_t sums[VERDICTS]) {
 }
 
 static const char *final_verdict(int code) {
-    return code == CLI_OK      ? "passed"
-           : code == CLI_WRONG ? "wrong"
-                               : "nothing was proved";
+    return code == CLI_OK ? "passed" : code == CLI_WRONG ? "wrong" : "nothing was proved";
 }
 
 static int finish(session *s) {

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #define PICK(state, ...)                                                                           \
-    ((const size_t[]){__VA_ARGS__})[random_below(                                                  \
-        state, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))]
+    ((const size_t[]){                                                                             \
+        __VA_ARGS__})[random_below(state, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))]
 
 /* What changes the generated code; few enough that a run builds tens of programs, not thousands. */
 static const struct {
@@ -88,8 +88,8 @@ static void draw_channels(clconv_problem *p, uint64_t *s) {
 /* A view into a larger tensor: more elements along every axis than are seen. */
 static void draw_view(size_t strides[], const clconv_problem *p, clconv_tensor tensor,
                       uint64_t *s) {
-    static const int orders[][CLCONV_TENSOR_AXES] = {{0, 1, 2, 3, 4}, {0, 2, 3, 4, 1},
-                                                     {1, 0, 2, 4, 3}};
+    static const int orders[][CLCONV_TENSOR_AXES] = {
+        {0, 1, 2, 3, 4}, {0, 2, 3, 4, 1}, {1, 0, 2, 4, 3}};
     size_t extent[CLCONV_TENSOR_AXES], dense[CLCONV_TENSOR_AXES];
     const int *order = orders[random_below(s, 3)];
     size_t step = PICK(s, 1, 1, 2);

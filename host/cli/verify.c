@@ -121,13 +121,12 @@ static void try_algorithm(report *r, const trial *t) {
 }
 
 static void try_everywhere(const clconv_problem *problem, const trial *t,
-                           const verify_device *devices, size_t device_count,
-                           const char *algorithm, report_function *tell, void *context) {
+                           const verify_device *devices, size_t device_count, const char *algorithm,
+                           report_function *tell, void *context) {
     for (size_t d = 0; d < device_count; ++d)
         for (size_t a = 0; a < clconv_algorithm_count(); ++a) {
-            report r = {.problem = problem,
-                        .device = &devices[d],
-                        .algorithm = clconv_algorithm_name(a)};
+            report r = {
+                .problem = problem, .device = &devices[d], .algorithm = clconv_algorithm_name(a)};
             if (algorithm && strcmp(algorithm, r.algorithm) != 0)
                 continue;
             try_algorithm(&r, t);
