@@ -67,6 +67,9 @@ static clconv_status create(clconv_plan *plan) {
     const clconv__geometry *g = &plan->request.g;
     size_t element = clconv_type_size(plan->problem.type);
     int64_t fields[CLCONV__FIELDS];
+    clconv_problem rest = plan->problem; /* what the GEMM leaves to the epilogue */
+    rest.alpha = 1;
+    rest.beta = 0;
     clconv_status status = CLCONV_OK;
     gemm_state *state = calloc(1, sizeof *state);
     if (!state)
@@ -78,10 +81,12 @@ static clconv_status create(clconv_plan *plan) {
         if (state->pixels > most)
             state->pixels = most ? most : 1;
         plan->workspace = state->pixels * g->taps * element;
-        status = clconv__plan_kernel(&state->unroll, plan, "im2col.cl", "im2col", NULL);
+        status =
+            clconv__plan_kernel(&state->unroll, plan, &plan->problem, "im2col.cl", "im2col", NULL);
     }
     if (!status && has_epilogue(&plan->problem))
-        status = clconv__plan_kernel(&state->epilogue, plan, "im2col.cl", "im2col_epilogue", NULL);
+        status = clconv__plan_kernel(&state->epilogue, plan, &rest, "im2col.cl", "im2col_epilogue",
+                                     NULL);
     if (status) {
         destroy(plan);
         return status;

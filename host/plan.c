@@ -25,9 +25,9 @@ static int needs_wide_index(const clconv_problem *p) {
     return 0;
 }
 
-clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan, const char *file,
-                                  const char *name, const clconv__tile *tile) {
-    const clconv_problem *p = &plan->problem;
+clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
+                                  const clconv_problem *p, const char *file, const char *name,
+                                  const clconv__tile *tile) {
     char options[512];
     cl_program program;
     cl_int code;

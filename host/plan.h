@@ -18,9 +18,13 @@ struct clconv_plan {
     pthread_mutex_t lock;        /* kernels keep their arguments, so setting and enqueuing is one */
 };
 
-/** Builds a program for the plan: its type, index, epilogue, and the tile's macros. */
-clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan, const char *file,
-                                  const char *name, const clconv__tile *tile);
+/**
+ * Builds a program for the plan: its index type and the tile's macros; element type and epilogue of
+ * `problem`, which is the plan's or what a stage computes of it.
+ */
+clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
+                                  const clconv_problem *problem, const char *file, const char *name,
+                                  const clconv__tile *tile);
 
 /** Geometry as kernels take it: one integer per field, 32 or 64 bits wide. */
 typedef struct clconv__kernel_geometry {

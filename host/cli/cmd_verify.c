@@ -173,7 +173,7 @@ static void print_repeat(const session *s, const report *r) {
 static void print_report(const session *s, const report *r) {
     char text[CLCONV_PROBLEM_TEXT_SIZE], seconds[CLI_TEXT_SIZE];
     int is_bad = r->verdict != VERDICT_PASSED && r->verdict != VERDICT_UNSUPPORTED;
-    if (s->o->brief && !is_bad)
+    if (s->o->brief && (!is_bad || r->verdict == VERDICT_MISTRUSTED))
         return;
     clear_progress(s);
     printf("%-11s %-5s %-14s %s", verdict_names[r->verdict], r->device->info.selector, r->algorithm,

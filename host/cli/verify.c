@@ -120,6 +120,12 @@ static void try_algorithm(report *r, const trial *t) {
     clconv_plan_destroy(plan);
 }
 
+/* Whether an algorithm is for this kind of device at all: it runs the simplest problem. */
+static int is_for_device(const char *algorithm, const verify_device *d) {
+    static const clconv_problem simplest = CLCONV_PROBLEM_INIT;
+    return clconv_algorithm_check(NULL, NULL, d->device, &simplest, algorithm) == CLCONV_OK;
+}
+
 static void try_everywhere(const clconv_problem *problem, const trial *t,
                            const verify_device *devices, size_t device_count, const char *algorithm,
                            report_function *tell, void *context) {
@@ -127,7 +133,8 @@ static void try_everywhere(const clconv_problem *problem, const trial *t,
         for (size_t a = 0; a < clconv_algorithm_count(); ++a) {
             report r = {
                 .problem = problem, .device = &devices[d], .algorithm = clconv_algorithm_name(a)};
-            if (algorithm && strcmp(algorithm, r.algorithm) != 0)
+            if (algorithm ? strcmp(algorithm, r.algorithm) != 0
+                          : !is_for_device(r.algorithm, &devices[d]))
                 continue;
             try_algorithm(&r, t);
             tell(context, &r);

@@ -34,7 +34,10 @@ typedef struct report {
 
 typedef void report_function(void *context, const report *r);
 
-/** Runs every algorithm, or the named one, on every device. Failure means that nothing was run. */
+/**
+ * Runs the named algorithm, or every one that is for the kind of device, on every device. Failure
+ * means that nothing was run.
+ */
 clconv_status verify_case(const clconv_problem *problem, const verify_device *devices,
                           size_t device_count, const char *algorithm, uint64_t seed,
                           report_function *tell, void *context);
