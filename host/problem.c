@@ -309,7 +309,7 @@ static clconv_status check_view(const size_t extent[], const size_t stride[], co
             if (!done[i] && (axis < 0 || stride[i] < stride[axis]))
                 axis = i;
         done[axis] = 1;
-        if (extent[axis] == 1)
+        if (extent[axis] <= 1) /* 0 where the problem lacks the tensor */
             continue;
         if (stride[axis] == 0)
             return clconv__fail(CLCONV_INVALID_PROBLEM,
