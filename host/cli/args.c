@@ -32,9 +32,8 @@ static size_t distance_between(const char *a, const char *b) {
     size_t row[WORD_MAX + 1];
     size_t length = strlen(b);
 
-    for (size_t j = 0; j <= length; j++) {
+    for (size_t j = 0; j <= length; j++)
         row[j] = j;
-    }
     for (size_t i = 0; a[i]; i++) {
         size_t diagonal = row[0];
         row[0] = i + 1;
@@ -50,9 +49,8 @@ static size_t distance_between(const char *a, const char *b) {
 void args_guess_offer(args_guess *guess, const char *word, const char *candidate) {
     size_t distance;
 
-    if (strlen(word) > WORD_MAX || strlen(candidate) > WORD_MAX) {
+    if (strlen(word) > WORD_MAX || strlen(candidate) > WORD_MAX)
         return;
-    }
     distance = distance_between(word, candidate);
     if (distance < GUESS_DISTANCE && distance < strlen(candidate) &&
         (!guess->name || distance < guess->distance)) {
@@ -80,9 +78,8 @@ static int fail_unknown(const args_spec *spec, const char *name, int length) {
     args_guess guess = {0};
 
     snprintf(word, sizeof word, "%.*s", length, name);
-    for (size_t i = 0; i < spec->option_count; i++) {
+    for (size_t i = 0; i < spec->option_count; i++)
         args_guess_offer(&guess, word, spec->options[i].name);
-    }
     if (guess.name) {
         return fail(spec, "unknown option '--%.*s'; did you mean '--%s'?", length, name,
                     guess.name);
@@ -97,12 +94,10 @@ static int fail_unknown(const args_spec *spec, const char *name, int length) {
 static int print_option_name(const args_option *option) {
     int width = printf("  --%s", option->name);
 
-    if (option->argument) {
+    if (option->argument)
         width += printf(" %s", option->argument);
-    }
-    for (size_t i = 0; option->choices && option->choices[i]; i++) {
+    for (size_t i = 0; option->choices && option->choices[i]; i++)
         width += printf("%c%s", i ? '|' : ' ', option->choices[i]);
-    }
     return width;
 }
 
@@ -124,18 +119,16 @@ static void print_option(const args_option *option) {
 }
 
 static int print_help(const args_spec *spec) {
-    printf("usage: clconv %s%s%s%s\n\n%s", spec->command, spec->option_count ? " [OPTION...]" : "",
-           spec->positional ? " " : "", spec->positional ? spec->positional : "",
-           spec->description);
-    if (spec->option_count) {
+    printf("usage: clconv %s%s", spec->command, spec->option_count ? " [OPTION...]" : "");
+    if (spec->positional)
+        printf(spec->positional_min ? " %s" : " [%s]", spec->positional);
+    printf("\n\n%s", spec->description);
+    if (spec->option_count)
         printf("\noptions:\n");
-    }
-    for (size_t i = 0; i < spec->option_count; i++) {
+    for (size_t i = 0; i < spec->option_count; i++)
         print_option(&spec->options[i]);
-    }
-    if (spec->epilogue) {
+    if (spec->epilogue)
         printf("\n%s", spec->epilogue);
-    }
     return 0;
 }
 
@@ -146,14 +139,12 @@ static const char *scan_unsigned(uint64_t *number, const char *text, int base) {
     char *end = NULL;
     unsigned long long scanned;
 
-    if (text[0] < '0' || text[0] > '9') {
+    if (text[0] < '0' || text[0] > '9')
         return NULL;
-    }
     errno = 0;
     scanned = strtoull(text, &end, base);
-    if (errno) {
+    if (errno)
         return NULL;
-    }
     *number = scanned;
     return end;
 }
@@ -163,9 +154,8 @@ static const char *scan_int32(int32_t *number, const char *text) {
     int negative = text[0] == '-';
     const char *end = scan_unsigned(&magnitude, text + negative, 10);
 
-    if (!end || magnitude > (uint64_t)INT32_MAX + (uint64_t)negative) {
+    if (!end || magnitude > (uint64_t)INT32_MAX + (uint64_t)negative)
         return NULL;
-    }
     *number = (int32_t)(negative ? -(int64_t)magnitude : (int64_t)magnitude);
     return end;
 }
@@ -183,9 +173,8 @@ static const char *set_string(const value *v) {
 static const char *set_strings(const value *v) {
     args_strings *list = v->destination;
 
-    if (list->count == ARGS_STRINGS_MAX) {
+    if (list->count == ARGS_STRINGS_MAX)
         return "no more than 64 of them";
-    }
     list->values[list->count++] = v->text;
     return NULL;
 }
@@ -198,18 +187,15 @@ static const char *set_sizes(const value *v) {
     for (;;) {
         uint64_t number = 0;
         if (list.count == ARGS_LIST_MAX || !(next = scan_unsigned(&number, next, 10)) ||
-            number > SIZE_MAX) {
+            number > SIZE_MAX)
             return expected;
-        }
         list.values[list.count++] = (size_t)number;
-        if (*next != ',') {
+        if (*next != ',')
             break;
-        }
         next++;
     }
-    if (*next) {
+    if (*next)
         return expected;
-    }
     *(args_sizes *)v->destination = list;
     return NULL;
 }
@@ -220,18 +206,15 @@ static const char *set_ints(const value *v) {
     const char *next = v->text;
 
     for (;;) {
-        if (list.count == ARGS_LIST_MAX || !(next = scan_int32(&list.values[list.count], next))) {
+        if (list.count == ARGS_LIST_MAX || !(next = scan_int32(&list.values[list.count], next)))
             return expected;
-        }
         list.count++;
-        if (*next != ',') {
+        if (*next != ',')
             break;
-        }
         next++;
     }
-    if (*next) {
+    if (*next)
         return expected;
-    }
     *(args_ints *)v->destination = list;
     return NULL;
 }
@@ -240,9 +223,8 @@ static const char *set_int(const value *v) {
     int32_t number = 0;
     const char *end = scan_int32(&number, v->text);
 
-    if (!end || *end) {
+    if (!end || *end)
         return "a whole number";
-    }
     *(int *)v->destination = (int)number;
     return NULL;
 }
@@ -252,9 +234,8 @@ static const char *set_uint64(const value *v) {
     int hexadecimal = v->text[0] == '0' && (v->text[1] == 'x' || v->text[1] == 'X');
     const char *end = scan_unsigned(&number, v->text, hexadecimal ? 16 : 10);
 
-    if (!end || *end) {
+    if (!end || *end)
         return "a whole number that is not negative";
-    }
     *(uint64_t *)v->destination = number;
     return NULL;
 }
@@ -263,9 +244,8 @@ static const char *set_double(const value *v) {
     char *end = NULL;
     double number = strtod(v->text, &end);
 
-    if (end == v->text || *end || isnan(number)) {
+    if (end == v->text || *end || isnan(number))
         return "a number";
-    }
     *(double *)v->destination = number;
     return NULL;
 }
@@ -312,23 +292,19 @@ typedef struct parser {
 } parser;
 
 static const args_option *find_option(const args_spec *spec, const char *name, size_t length) {
-    for (size_t i = 0; i < spec->option_count; i++) {
+    for (size_t i = 0; i < spec->option_count; i++)
         if (strlen(spec->options[i].name) == length &&
-            !strncmp(spec->options[i].name, name, length)) {
+            !strncmp(spec->options[i].name, name, length))
             return &spec->options[i];
-        }
-    }
     return NULL;
 }
 
 /* The value behind "=", or the next argument unless that is an option itself. */
 static const char *take_value(parser *p, const char *equals) {
-    if (equals) {
+    if (equals)
         return equals + 1;
-    }
-    if (p->next >= p->argc || !strncmp(p->argv[p->next], "--", 2)) {
+    if (p->next >= p->argc || !strncmp(p->argv[p->next], "--", 2))
         return NULL;
-    }
     return p->argv[p->next++];
 }
 
@@ -340,18 +316,15 @@ static int parse_option(parser *p, const char *name) {
     uint64_t bit;
     value v = {.option = option};
 
-    if (!option) {
+    if (!option)
         return fail_unknown(p->spec, name, (int)length);
-    }
     bit = UINT64_C(1) << (option - p->spec->options);
-    if (p->seen & bit && option->type != ARGS_STRINGS) {
+    if (p->seen & bit && option->type != ARGS_STRINGS)
         return fail(p->spec, "option '--%s' is given twice", option->name);
-    }
     p->seen |= bit;
     if (option->type == ARGS_FLAG) {
-        if (equals) {
+        if (equals)
             return fail(p->spec, "option '--%s' takes no value", option->name);
-        }
     } else if (!(v.text = take_value(p, equals))) {
         return fail(p->spec, "option '--%s' needs a value", option->name);
     }
@@ -371,9 +344,8 @@ static int parse_argument(parser *p, bool *options_end) {
         *options_end = true;
         return ARGS_GO_ON;
     }
-    if (!strcmp(argument, "--help") || !strcmp(argument, "-h")) {
+    if (!strcmp(argument, "--help") || !strcmp(argument, "-h"))
         return print_help(p->spec);
-    }
     if (argument[1] != '-') {
         return fail(p->spec, "unknown option '%s'; 'clconv help %s' lists them", argument,
                     p->spec->command);
@@ -384,12 +356,10 @@ static int parse_argument(parser *p, bool *options_end) {
 static int check_positional(const args_spec *spec, int argc, char **argv) {
     size_t count = (size_t)argc - 1;
 
-    if (count > spec->positional_max) {
+    if (count > spec->positional_max)
         return fail(spec, "unexpected argument '%s'", argv[spec->positional_max + 1]);
-    }
-    if (count < spec->positional_min) {
+    if (count < spec->positional_min)
         return fail(spec, "expected %s", spec->positional);
-    }
     return ARGS_GO_ON;
 }
 
@@ -400,9 +370,8 @@ int args_parse(void *options, const args_spec *spec, int *argc, char **argv) {
 
     while (p.next < p.argc) {
         int code = parse_argument(&p, &options_end);
-        if (code != ARGS_GO_ON) {
+        if (code != ARGS_GO_ON)
             return code;
-        }
     }
     *argc = p.kept;
     return check_positional(spec, p.kept, argv);

@@ -117,7 +117,7 @@ typedef struct args_option {
 typedef struct args_spec {
     const char *command;     /* "run" */
     const char *positional;  /* how usage names the positional arguments; NULL for none */
-    size_t positional_min;   /* fewer are an error */
+    size_t positional_min;   /* fewer are an error; usage puts brackets where it is 0 */
     size_t positional_max;   /* more are an error */
     const char *description; /* paragraphs between usage and options */
     const args_option *options;

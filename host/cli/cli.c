@@ -56,11 +56,10 @@ int cli_print_json(const char *command, cJSON *json) {
     char *text = json ? cJSON_Print(json) : NULL;
     int code = CLI_OK;
 
-    if (text) {
+    if (text)
         puts(text);
-    } else {
+    else
         code = cli_fail(command, "out of memory");
-    }
     cJSON_free(text);
     cJSON_Delete(json);
     return code;
@@ -69,9 +68,8 @@ int cli_print_json(const char *command, cJSON *json) {
 cJSON *cli_json_sizes(const size_t *values, size_t count) {
     cJSON *array = cJSON_CreateArray();
 
-    for (size_t i = 0; array && i < count; i++) {
+    for (size_t i = 0; array && i < count; i++)
         cJSON_AddItemToArray(array, cJSON_CreateNumber((double)values[i]));
-    }
     return array;
 }
 
@@ -92,12 +90,10 @@ void cli_print_table(const char *const *cells, size_t rows, const char *align) {
         for (size_t column = 0; column < columns; column++) {
             const char *cell = cells[row * columns + column];
             int width = column_width(cells, rows, columns, column);
-            if (column + 1 == columns && align[column] == 'l') {
+            if (column + 1 == columns && align[column] == 'l')
                 width = 0; /* nothing behind it to line up */
-            }
-            if (column && (width || *cell)) {
+            if (column && (width || *cell))
                 printf("  ");
-            }
             printf("%*s", align[column] == 'r' ? width : -width, cell);
         }
         printf("\n");
@@ -124,9 +120,8 @@ static void format_unit(char *text, double value, const unit *units, size_t coun
     size_t i = 0;
     double scaled;
 
-    while (i + 1 < count && value < units[i].factor) {
+    while (i + 1 < count && value < units[i].factor)
         i++;
-    }
     scaled = value / units[i].factor;
     snprintf(text, CLI_TEXT_SIZE, "%.*f %s",
              scaled < 9.995   ? 2
@@ -151,11 +146,10 @@ void cli_format_bytes(char text[CLI_TEXT_SIZE], uint64_t bytes) {
     static const unit units[] = {
         {1024.0 * 1024 * 1024, "GiB"}, {1024.0 * 1024, "MiB"}, {1024, "KiB"}};
 
-    if (bytes < 1024) {
+    if (bytes < 1024)
         snprintf(text, CLI_TEXT_SIZE, "%u bytes", (unsigned)bytes);
-    } else {
+    else
         format_unit(text, (double)bytes, units, sizeof units / sizeof units[0]);
-    }
 }
 
 static int axis_is_used(const clconv_problem *p, int axis) {
@@ -165,9 +159,8 @@ static int axis_is_used(const clconv_problem *p, int axis) {
 }
 
 size_t cli_spatial_axes(const clconv_problem *problem) {
-    if (axis_is_used(problem, CLCONV_D)) {
+    if (axis_is_used(problem, CLCONV_D))
         return 3;
-    }
     /* One pixel is a picture. */
     return axis_is_used(problem, CLCONV_H) || !axis_is_used(problem, CLCONV_W) ? 2 : 1;
 }
@@ -180,9 +173,8 @@ size_t cli_tensor_extents(size_t extents[CLCONV_TENSOR_AXES], const clconv_probl
                                                  : problem->layout == CLCONV_NHWC;
     size_t *spatial = extents + (channels_last ? 1 : 2);
 
-    if (clconv_tensor_shape(all, strides, problem, tensor)) {
+    if (clconv_tensor_shape(all, strides, problem, tensor))
         return 0;
-    }
     if (tensor == CLCONV_BIAS) {
         extents[0] = all[CLCONV_AXIS_C];
         return 1;

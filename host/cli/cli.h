@@ -45,9 +45,9 @@ const cli_command *cli_find_command(const char *name);
 void cli_print_overview(FILE *stream);
 
 #if defined(__GNUC__)
-#    define CLI_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define CLI_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
-#    define CLI_PRINTF(text, first)
+#define CLI_PRINTF(text, first)
 #endif
 
 /** Complains on stderr as "clconv COMMAND: ..." and returns CLI_BAD_INPUT. */

@@ -32,12 +32,10 @@ static void try_device(entry *e) {
     clconv_device *device = NULL;
     clconv_status status = clconv_device_open(&device, e->info.selector);
 
-    if (!status) {
+    if (!status)
         status = clconv_device_get_info(&e->info, device);
-    }
-    if (status) {
+    if (status)
         snprintf(e->problem, sizeof e->problem, "%s", clconv_last_message());
-    }
     clconv_device_destroy(device);
 }
 
@@ -46,18 +44,16 @@ static clconv_status list_devices(entry **entries, size_t *count) {
     entry *list = NULL;
     clconv_status status = clconv_device_list(NULL, 0, count);
 
-    if (status) {
+    if (status)
         return status;
-    }
     infos = calloc(*count + 1, sizeof *infos);
     list = calloc(*count + 1, sizeof *list);
     if (!infos || !list) {
         status = CLCONV_OUT_OF_MEMORY;
         goto done;
     }
-    if ((status = clconv_device_list(infos, *count, count))) {
+    if ((status = clconv_device_list(infos, *count, count)))
         goto done;
-    }
     for (size_t i = 0; i < *count; i++) {
         list[i].info = infos[i];
         try_device(&list[i]);
@@ -81,12 +77,10 @@ typedef struct row {
 } row;
 
 static const char *describe_f64(const clconv_device_info *info) {
-    if (!info->usable) {
+    if (!info->usable)
         return "?";
-    }
-    if (info->f64_probed) {
+    if (info->f64_probed)
         return info->f64_claimed ? "yes" : "yes (not claimed)";
-    }
     return info->f64_claimed ? "no (claimed)" : "no";
 }
 
@@ -115,18 +109,14 @@ static int print_text(const entry *entries, size_t count) {
         code = cli_fail(spec.command, "out of memory");
         goto done;
     }
-    for (int i = 0; i < COLUMNS; i++) {
+    for (int i = 0; i < COLUMNS; i++)
         cells[i] = heading[i];
-    }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         fill_cells(cells + (i + 1) * COLUMNS, &rows[i], &entries[i].info);
-    }
     cli_print_table(cells, count + 1, "llllrrll");
-    for (size_t i = 0; i < count; i++) {
-        if (entries[i].problem[0]) {
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].problem[0])
             printf("\n%s is not usable: %s\n", entries[i].info.selector, entries[i].problem);
-        }
-    }
 done:
     free(rows);
     free(cells);
@@ -156,18 +146,16 @@ static cJSON *entry_json(const entry *e) {
     cJSON_AddBoolToObject(object, "usable", info->usable);
     cJSON_AddBoolToObject(object, "f64_claimed", info->f64_claimed);
     cJSON_AddBoolToObject(object, "f64_probed", info->f64_probed);
-    if (e->problem[0]) {
+    if (e->problem[0])
         cJSON_AddStringToObject(object, "problem", e->problem);
-    }
     return object;
 }
 
 static int print_json(const entry *entries, size_t count) {
     cJSON *array = cJSON_CreateArray();
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         cJSON_AddItemToArray(array, entry_json(&entries[i]));
-    }
     return cli_print_json(spec.command, array);
 }
 
@@ -178,12 +166,10 @@ int cmd_devices(int argc, char **argv) {
     clconv_status status;
     int code = args_parse(&o, &spec, &argc, argv);
 
-    if (code != ARGS_GO_ON) {
+    if (code != ARGS_GO_ON)
         return code;
-    }
-    if ((status = list_devices(&entries, &count))) {
+    if ((status = list_devices(&entries, &count)))
         return cli_fail(spec.command, "cannot list the devices: %s", clconv_status_text(status));
-    }
     code = o.json ? print_json(entries, count) : print_text(entries, count);
     free(entries);
     return code;

@@ -53,18 +53,16 @@ static clconv_status ask_algorithms(explanation *e) {
 
     e->count = clconv_algorithm_count();
     e->answers = calloc(e->count + 1, sizeof *e->answers);
-    if (!e->answers) {
+    if (!e->answers)
         return CLCONV_OUT_OF_MEMORY;
-    }
     for (size_t i = 0; i < e->count; i++) {
         answer *a = &e->answers[i];
         clconv_status status;
         a->name = clconv_algorithm_name(i);
         a->chosen = !strcmp(a->name, chosen);
         status = clconv_algorithm_check(a->refusal, &a->seconds, e->device, &e->problem, a->name);
-        if (status && status != CLCONV_UNSUPPORTED) {
+        if (status && status != CLCONV_UNSUPPORTED)
             return status;
-        }
     }
     return CLCONV_OK;
 }
@@ -79,21 +77,18 @@ static int investigate(explanation *e, const options *o, const char *text) {
         (status = clconv_device_open(&e->device, o->device)) ||
         (status = clconv_device_get_info(&e->info, e->device)) ||
         (status = clconv_plan_create(&e->plan, e->device, &e->problem, &plan_options)) ||
-        (status = ask_algorithms(e))) {
+        (status = ask_algorithms(e)))
         return cli_fail_status(spec.command, status);
-    }
     e->axes = cli_spatial_axes(&e->problem);
     return CLI_OK;
 }
 
 /* A 1x1 kernel that visits every pixel once. */
 static bool is_matrix_product(const clconv_problem *p) {
-    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++) {
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++)
         if (p->kernel[axis] != 1 || p->stride[axis] != 1 || p->pad_begin[axis] ||
-            p->pad_end[axis] || p->output_padding[axis]) {
+            p->pad_end[axis] || p->output_padding[axis])
             return false;
-        }
-    }
     return true;
 }
 
@@ -114,9 +109,8 @@ static int print_tensor(const explanation *e, const char *label, clconv_tensor t
     char shape[CLI_TEXT_SIZE];
     size_t count = cli_tensor_extents(extents, &e->problem, tensor, e->axes);
 
-    if (!count) {
+    if (!count)
         return cli_fail_status(spec.command, CLCONV_INVALID_PROBLEM);
-    }
     cli_format_shape(shape, extents, count);
     printf("%-10s %s %s\n", label, shape, cli_type_name(clconv_tensor_type(&e->problem, tensor)));
     return CLI_OK;
@@ -129,14 +123,12 @@ static int print_facts(const explanation *e) {
     printf("%-10s %s\n", "problem", e->text);
     printf("%-10s %s %s (%s)\n", "device", e->info.selector, e->info.name,
            cli_kind_name(e->info.kind));
-    if (e->info.note[0]) {
+    if (e->info.note[0])
         printf("%-10s %s\n", "", e->info.note);
-    }
     if ((code = print_tensor(e, "input", CLCONV_INPUT)) ||
         (code = print_tensor(e, "weights", CLCONV_WEIGHTS)) ||
-        (code = print_tensor(e, "output", CLCONV_OUTPUT))) {
+        (code = print_tensor(e, "output", CLCONV_OUTPUT)))
         return code;
-    }
     cli_format_flops(text, clconv_problem_flops(&e->problem));
     printf("%-10s %s\n", "work", text);
     if (is_matrix_product(&e->problem)) {
@@ -192,11 +184,10 @@ static cJSON *answers_json(const explanation *e) {
         cJSON *object = cJSON_CreateObject();
         cJSON_AddStringToObject(object, "algorithm", a->name);
         cJSON_AddBoolToObject(object, "chosen", a->chosen);
-        if (a->refusal[0]) {
+        if (a->refusal[0])
             cJSON_AddStringToObject(object, "refusal", a->refusal);
-        } else {
+        else
             cJSON_AddNumberToObject(object, "estimate_seconds", a->seconds);
-        }
         cJSON_AddItemToArray(array, object);
     }
     return array;
@@ -232,12 +223,10 @@ int cmd_explain(int argc, char **argv) {
     explanation e = {.device = NULL};
     int code = args_parse(&o, &spec, &argc, argv);
 
-    if (code != ARGS_GO_ON) {
+    if (code != ARGS_GO_ON)
         return code;
-    }
-    if (!(code = investigate(&e, &o, argv[1]))) {
+    if (!(code = investigate(&e, &o, argv[1])))
         code = o.json ? print_json(&e) : print_text(&e);
-    }
     free(e.answers);
     clconv_plan_destroy(e.plan);
     clconv_device_destroy(e.device);

@@ -91,12 +91,10 @@ static bool take_kernel(job *j, const kernel_row *row) {
     size_t count = row->extent * row->extent;
     float *values = calloc(count, sizeof *values);
 
-    if (!values) {
+    if (!values)
         return false;
-    }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         values[i] = row->values[i] / row->divisor;
-    }
     j->absolute = row->absolute;
     j->kernel =
         (npy_array){.data = values, .type = NPY_F4, .rank = 2, .shape = {row->extent, row->extent}};
@@ -107,17 +105,15 @@ static int read_kernel(job *j, const char *path) {
     tensor_file file = {.role = "kernel", .path = path, .type = CLCONV_F32};
     char message[MESSAGE_SIZE];
 
-    if (!npy_read(&file.array, path, message)) {
+    if (!npy_read(&file.array, path, message))
         return cli_fail(spec.command, "kernel %s", message);
-    }
     j->kernel = file.array;
     if (file.array.rank != 2) {
         return cli_fail(spec.command, "kernel '%s' has %zu axes, expected 2", path,
                         file.array.rank);
     }
-    if (!tensor_file_fit(&file, &j->kernel, true, message)) {
+    if (!tensor_file_fit(&file, &j->kernel, true, message))
         return cli_fail(spec.command, "%s", message);
-    }
     j->kernel = file.array;
     return CLI_OK;
 }
@@ -129,17 +125,13 @@ static bool ends_in(const char *text, const char *end) {
 }
 
 static int choose_kernel(job *j, const char *name) {
-    if (!name) {
+    if (!name)
         return cli_fail(spec.command, "option '--kernel' is required");
-    }
-    if (ends_in(name, ".npy")) {
+    if (ends_in(name, ".npy"))
         return read_kernel(j, name);
-    }
-    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
-        if (!strcmp(kernels[i].name, name)) {
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++)
+        if (!strcmp(kernels[i].name, name))
             return take_kernel(j, &kernels[i]) ? CLI_OK : cli_fail(spec.command, "out of memory");
-        }
-    }
     return cli_fail(spec.command, "unknown kernel '%s'; 'clconv help filter' lists them", name);
 }
 
@@ -148,9 +140,8 @@ static int choose_kernel(job *j, const char *name) {
 static int read_picture(job *j, const char *path) {
     char message[MESSAGE_SIZE];
 
-    if (!picture_read(&j->picture, path, message)) {
+    if (!picture_read(&j->picture, path, message))
         return cli_fail(spec.command, "%s", message);
-    }
     j->channels = j->picture.channels - (picture_has_alpha(&j->picture) ? 1 : 0);
     return CLI_OK;
 }
@@ -169,15 +160,12 @@ static int make_tensors(job *j) {
     j->planes = calloc(elements, sizeof *j->planes);
     j->results = calloc(elements, sizeof *j->results);
     j->weights = calloc(taps * j->channels, sizeof *j->weights);
-    if (!j->planes || !j->results || !j->weights) {
+    if (!j->planes || !j->results || !j->weights)
         return cli_fail(spec.command, "out of memory for %zu samples", elements);
-    }
-    for (size_t i = 0; i < elements; i++) {
+    for (size_t i = 0; i < elements; i++)
         j->planes[i] = (float)j->picture.samples[sample_index(j, i)];
-    }
-    for (size_t channel = 0; channel < j->channels; channel++) {
+    for (size_t channel = 0; channel < j->channels; channel++)
         memcpy(j->weights + channel * taps, j->kernel.data, taps * sizeof *j->weights);
-    }
     return CLI_OK;
 }
 
@@ -197,16 +185,14 @@ static int write_picture(const job *j, const char *path) {
     outfile out = {.stream = NULL};
     char message[MESSAGE_SIZE];
 
-    if (!outfile_open(&out, path, message)) {
+    if (!outfile_open(&out, path, message))
         return cli_fail(spec.command, "%s", message);
-    }
     if (!picture_write(out.stream, &j->picture, message)) {
         outfile_discard(&out);
         return cli_fail(spec.command, "'%s' cannot be written: %s", path, message);
     }
-    if (!outfile_commit(&out, message)) {
+    if (!outfile_commit(&out, message))
         return cli_fail(spec.command, "%s", message);
-    }
     return CLI_OK;
 }
 
@@ -222,9 +208,8 @@ static int set_problem(job *j) {
     p->kernel[CLCONV_H] = j->kernel.shape[0];
     p->kernel[CLCONV_W] = j->kernel.shape[1];
     if ((status = clconv_problem_pad(p, CLCONV_SAME_UPPER)) ||
-        (status = clconv_problem_validate(p))) {
+        (status = clconv_problem_validate(p)))
         return cli_fail_status(spec.command, status);
-    }
     return CLI_OK;
 }
 
@@ -237,9 +222,8 @@ static int compute(job *j, const options *o) {
     plan_options.algorithm = o->algo;
     if ((status = clconv_device_open(&j->device, o->device)) ||
         (status = clconv_plan_create(&j->plan, j->device, &j->problem, &plan_options)) ||
-        (status = clconv_plan_run(j->plan, &tensors))) {
+        (status = clconv_plan_run(j->plan, &tensors)))
         return cli_fail_status(spec.command, status);
-    }
     return CLI_OK;
 }
 
@@ -247,9 +231,8 @@ static int report(job *j, const char *path) {
     clconv_device_info info;
     clconv_status status = clconv_device_get_info(&info, j->device);
 
-    if (status) {
+    if (status)
         return cli_fail_status(spec.command, status);
-    }
     printf("%s: %zux%zu with %zu channel%s, %s on %s %s\n", path, j->picture.width,
            j->picture.height, j->picture.channels, j->picture.channels == 1 ? "" : "s",
            clconv_plan_algorithm(j->plan), info.selector, info.name);
@@ -260,9 +243,8 @@ static int filter(job *j, const options *o, const char *input, const char *outpu
     int code;
 
     if ((code = choose_kernel(j, o->kernel)) || (code = read_picture(j, input)) ||
-        (code = set_problem(j)) || (code = make_tensors(j)) || (code = compute(j, o))) {
+        (code = set_problem(j)) || (code = make_tensors(j)) || (code = compute(j, o)))
         return code;
-    }
     store_results(j);
     code = write_picture(j, output);
     return code ? code : report(j, output);
@@ -273,9 +255,8 @@ int cmd_filter(int argc, char **argv) {
     job j = {.problem = CLCONV_PROBLEM_INIT};
     int code = args_parse(&o, &spec, &argc, argv);
 
-    if (code != ARGS_GO_ON) {
+    if (code != ARGS_GO_ON)
         return code;
-    }
     code = filter(&j, &o, argv[1], argv[2]);
     clconv_plan_destroy(j.plan);
     clconv_device_destroy(j.device);

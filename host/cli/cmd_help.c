@@ -5,7 +5,7 @@
 
 static const args_spec spec = {
     .command = "help",
-    .positional = "[COMMAND|problem]",
+    .positional = "COMMAND|problem",
     .positional_max = 1,
     .description = "Explains a command, or with 'problem' how a problem is written as text.\n"
                    "Without an argument it lists the commands.\n",
@@ -66,9 +66,8 @@ int cmd_help(int argc, char **argv) {
     const cli_command *row;
     int code = args_parse(NULL, &spec, &argc, argv);
 
-    if (code != ARGS_GO_ON) {
+    if (code != ARGS_GO_ON)
         return code;
-    }
     if (argc == 1) {
         cli_print_overview(stdout);
         return CLI_OK;

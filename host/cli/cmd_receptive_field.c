@@ -40,9 +40,8 @@ static int study(layer *layers, clconv_problem *problems, size_t *axes, char **t
         size_t used;
         if ((status = clconv_problem_parse(&problems[i], texts[i])) ||
             (status = clconv_problem_output(layers[i].output, &problems[i])) ||
-            (status = clconv_receptive_field_of(&layers[i].field, problems, i + 1))) {
+            (status = clconv_receptive_field_of(&layers[i].field, problems, i + 1)))
             return cli_fail_status(spec.command, status);
-        }
         used = cli_spatial_axes(&problems[i]);
         *axes = used > *axes ? used : *axes;
     }
@@ -95,9 +94,8 @@ static int print_text(const layer *layers, size_t axes, char **texts, size_t cou
         code = cli_fail(spec.command, "out of memory");
         goto done;
     }
-    for (int i = 0; i < COLUMNS; i++) {
+    for (int i = 0; i < COLUMNS; i++)
         cells[i] = heading[i];
-    }
     for (size_t i = 0; i < count; i++) {
         snprintf(rows[i].number, sizeof rows[i].number, "%zu", i + 1);
         fill_cells(cells + (i + 1) * COLUMNS, &rows[i], &layers[i], axes);
@@ -115,9 +113,8 @@ done:
 static cJSON *offsets_json(const int64_t *values, size_t count) {
     cJSON *array = cJSON_CreateArray();
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         cJSON_AddItemToArray(array, cJSON_CreateNumber((double)values[i]));
-    }
     return array;
 }
 
@@ -145,9 +142,8 @@ int cmd_receptive_field(int argc, char **argv) {
     size_t count, axes = 0;
     int code = args_parse(&o, &spec, &argc, argv);
 
-    if (code != ARGS_GO_ON) {
+    if (code != ARGS_GO_ON)
         return code;
-    }
     count = (size_t)argc - 1;
     problems = calloc(count, sizeof *problems);
     layers = calloc(count, sizeof *layers);

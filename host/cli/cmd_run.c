@@ -101,9 +101,8 @@ static int read_files(job *j) {
     for (int i = 0; i <= CLCONV_OUTPUT; i++) {
         tensor_file *file = &j->files[i];
         if (file->path && (i != CLCONV_OUTPUT || j->o->beta != 0) &&
-            !npy_read(&file->array, file->path, message)) {
+            !npy_read(&file->array, file->path, message))
             return cli_fail(spec.command, "%s %s", file->role, message);
-        }
     }
     return CLI_OK;
 }
@@ -113,12 +112,10 @@ static bool fit_file(tensor_file *file, const npy_array *shape, bool is_view, bo
                      char *message) {
     npy_array row = {.rank = 1, .shape = {npy_elements(&file->array)}};
 
-    if (!file->array.data) {
+    if (!file->array.data)
         return tensor_file_create(file, shape, message);
-    }
-    if (!is_view || row.shape[0] < shape->shape[0]) {
+    if (!is_view || row.shape[0] < shape->shape[0])
         return tensor_file_fit(file, shape, rounding, message);
-    }
     file->array.rank = 1;
     file->array.shape[0] = row.shape[0];
     return tensor_file_fit(file, &row, rounding, message);
@@ -132,17 +129,14 @@ static int fit_files(job *j) {
         clconv_tensor tensor = (clconv_tensor)i;
         tensor_file *file = &j->files[i];
         npy_array shape = {.rank = 0};
-        if (!file->path) {
+        if (!file->path)
             continue;
-        }
         file->type = clconv_tensor_type(&j->r.problem, tensor);
         shape.rank = run_problem_extents(shape.shape, &j->r, tensor);
-        if (!shape.rank) {
+        if (!shape.rank)
             return cli_fail_status(spec.command, CLCONV_INVALID_PROBLEM);
-        }
-        if (!fit_file(file, &shape, run_problem_is_view(&j->r, tensor), j->o->type >= 0, message)) {
+        if (!fit_file(file, &shape, run_problem_is_view(&j->r, tensor), j->o->type >= 0, message))
             return cli_fail(spec.command, "%s", message);
-        }
     }
     return CLI_OK;
 }
@@ -152,16 +146,13 @@ static int write_output(job *j) {
     outfile out = {.stream = NULL};
     char message[MESSAGE_SIZE];
 
-    if (!tensor_file_finish(file, message)) {
+    if (!tensor_file_finish(file, message))
         return cli_fail(spec.command, "%s", message);
-    }
-    if (!outfile_open(&out, file->path, message)) {
+    if (!outfile_open(&out, file->path, message))
         return cli_fail(spec.command, "output %s", message);
-    }
     npy_write(out.stream, &file->array);
-    if (!outfile_commit(&out, message)) {
+    if (!outfile_commit(&out, message))
         return cli_fail(spec.command, "output %s", message);
-    }
     return CLI_OK;
 }
 
@@ -189,9 +180,8 @@ static int compute(job *j) {
     plan_options.algorithm = j->o->algo;
     if ((status = clconv_device_open(&j->device, j->o->device)) ||
         (status = clconv_device_get_info(&j->info, j->device)) ||
-        (status = clconv_plan_create(&j->plan, j->device, &j->r.problem, &plan_options))) {
+        (status = clconv_plan_create(&j->plan, j->device, &j->r.problem, &plan_options)))
         return cli_fail_status(spec.command, status);
-    }
     start = now();
     status = clconv_plan_run(j->plan, &tensors);
     j->seconds = now() - start;
@@ -250,20 +240,17 @@ int cmd_run(int argc, char **argv) {
     job j = {.o = &o};
     int code = args_parse(&o, &spec, &argc, argv);
 
-    if (code != ARGS_GO_ON) {
+    if (code != ARGS_GO_ON)
         return code;
-    }
     name_files(&j, &o);
     if ((code = check_required(&o)) || (code = read_files(&j)) || (code = set_problem(&j)) ||
-        (code = fit_files(&j)) || (code = compute(&j)) || (code = write_output(&j))) {
+        (code = fit_files(&j)) || (code = compute(&j)) || (code = write_output(&j)))
         goto done;
-    }
     code = report(&j);
 done:
     clconv_plan_destroy(j.plan);
     clconv_device_destroy(j.device);
-    for (int i = 0; i <= CLCONV_OUTPUT; i++) {
+    for (int i = 0; i <= CLCONV_OUTPUT; i++)
         npy_free(&j.files[i].array);
-    }
     return code;
 }

@@ -9,9 +9,8 @@ static const args_spec spec = {
 int cmd_version(int argc, char **argv) {
     int code = args_parse(NULL, &spec, &argc, argv);
 
-    if (code != ARGS_GO_ON) {
+    if (code != ARGS_GO_ON)
         return code;
-    }
     printf("clconv %s\n", clconv_version());
     return CLI_OK;
 }

@@ -19,9 +19,8 @@ void cli_print_overview(FILE *stream) {
     fprintf(stream, "usage: clconv COMMAND [OPTION...] [ARGUMENT...]\n\n"
                     "Convolutions on any OpenCL device, proved against the CPU.\n\n"
                     "commands:\n");
-    for (const cli_command *row = cli_commands; row->name; row++) {
+    for (const cli_command *row = cli_commands; row->name; row++)
         fprintf(stream, "  %-16s %s\n", row->name, row->summary);
-    }
     fprintf(stream,
             "\n'clconv help COMMAND' says more about a command, 'clconv help problem' how a\n"
             "problem is written.\n");
@@ -31,24 +30,21 @@ const cli_command *cli_find_command(const char *name) {
     args_guess guess = {0};
 
     for (const cli_command *row = cli_commands; row->name; row++) {
-        if (!strcmp(row->name, name)) {
+        if (!strcmp(row->name, name))
             return row;
-        }
         args_guess_offer(&guess, name, row->name);
     }
-    if (guess.name) {
+    if (guess.name)
         fprintf(stderr, "clconv: unknown command '%s'; did you mean '%s'?\n", name, guess.name);
-    } else {
+    else
         fprintf(stderr, "clconv: unknown command '%s'; 'clconv help' lists them\n", name);
-    }
     return NULL;
 }
 
 /* Spellings from other programs. */
 static const char *command_of(const char *word) {
-    if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
+    if (!strcmp(word, "--help") || !strcmp(word, "-h"))
         return "help";
-    }
     return strcmp(word, "--version") ? word : "version";
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#    error "npy.c copies little-endian numbers as they are"
+#error "npy.c copies little-endian numbers as they are"
 #endif
 
 enum {
@@ -44,9 +44,8 @@ size_t npy_type_size(npy_type type) {
 size_t npy_elements(const npy_array *array) {
     size_t elements = 1;
 
-    for (size_t i = 0; i < array->rank; i++) {
+    for (size_t i = 0; i < array->rank; i++)
         elements *= array->shape[i];
-    }
     return elements;
 }
 
@@ -86,9 +85,8 @@ static bool accept(reader *r, const char *text) {
     size_t length = strlen(text);
 
     skip_spaces(r);
-    if (strncmp(r->next, text, length) != 0) {
+    if (strncmp(r->next, text, length) != 0)
         return false;
-    }
     r->next += length;
     return true;
 }
@@ -104,14 +102,12 @@ static bool parse_string(reader *r, const char **text, size_t *length) {
 
     skip_spaces(r);
     quote = *r->next;
-    if (quote != '\'' && quote != '"') {
+    if (quote != '\'' && quote != '"')
         return fail(r, "has a malformed header: expected a string at '%.20s'", r->next);
-    }
     *text = r->next + 1;
     *length = strcspn(*text, "'\"\\\n");
-    if ((*text)[*length] != quote) {
+    if ((*text)[*length] != quote)
         return fail(r, "has a malformed header: a string does not end at '%.20s'", r->next);
-    }
     r->next = *text + *length + 1;
     return true;
 }
@@ -121,12 +117,10 @@ static bool parse_descr(reader *r) {
     size_t length = 0;
 
     skip_spaces(r);
-    if (*r->next == '[') {
+    if (*r->next == '[')
         return fail(r, "holds records; only plain numbers can be read");
-    }
-    if (!parse_string(r, &text, &length)) {
+    if (!parse_string(r, &text, &length))
         return false;
-    }
     for (int i = 0; i < TYPE_COUNT; i++) {
         if (length == 3 && strchr("<|=", text[0]) && !strncmp(text + 1, types[i].name, 2)) {
             r->array.type = (npy_type)i;
@@ -152,12 +146,10 @@ static bool parse_extent(reader *r) {
     unsigned long long extent;
 
     skip_spaces(r);
-    if (*r->next < '0' || *r->next > '9') {
+    if (*r->next < '0' || *r->next > '9')
         return fail(r, "has a malformed header: expected an extent at '%.20s'", r->next);
-    }
-    if (r->array.rank == NPY_MAX_RANK) {
+    if (r->array.rank == NPY_MAX_RANK)
         return fail(r, "has more than %d axes", NPY_MAX_RANK);
-    }
     errno = 0;
     extent = strtoull(r->next, &end, 10);
     if (errno || extent > SIZE_MAX) {
@@ -170,17 +162,14 @@ static bool parse_extent(reader *r) {
 }
 
 static bool parse_shape(reader *r) {
-    if (!expect(r, "(")) {
+    if (!expect(r, "("))
         return false;
-    }
     while (!accept(r, ")")) {
-        if (!parse_extent(r)) {
+        if (!parse_extent(r))
             return false;
-        }
         if (!accept(r, ",")) {
-            if (r->array.rank == 1) {
+            if (r->array.rank == 1)
                 return fail(r, "has a malformed header: expected ',' at '%.20s'", r->next);
-            }
             return expect(r, ")");
         }
     }
@@ -204,14 +193,12 @@ static bool parse_entry(reader *r, bool seen[KEY_COUNT]) {
     const char *text = NULL;
     size_t length = 0;
 
-    if (!parse_string(r, &text, &length)) {
+    if (!parse_string(r, &text, &length))
         return false;
-    }
     for (int i = 0; i < KEY_COUNT; i++) {
         if (strlen(keys[i].name) == length && !strncmp(keys[i].name, text, length)) {
-            if (seen[i]) {
+            if (seen[i])
                 return fail(r, "has a malformed header: '%s' is there twice", keys[i].name);
-            }
             seen[i] = true;
             return expect(r, ":") && keys[i].parse(r);
         }
@@ -223,25 +210,20 @@ static bool parse_entry(reader *r, bool seen[KEY_COUNT]) {
 static bool parse_header(reader *r) {
     bool seen[KEY_COUNT] = {false};
 
-    if (!expect(r, "{")) {
+    if (!expect(r, "{"))
         return false;
-    }
     while (!accept(r, "}")) {
-        if (!parse_entry(r, seen)) {
+        if (!parse_entry(r, seen))
             return false;
-        }
         if (!accept(r, ",")) {
-            if (!expect(r, "}")) {
+            if (!expect(r, "}"))
                 return false;
-            }
             break;
         }
     }
-    for (int i = 0; i < KEY_COUNT; i++) {
-        if (!seen[i]) {
+    for (int i = 0; i < KEY_COUNT; i++)
+        if (!seen[i])
             return fail(r, "has a malformed header: '%s' is missing", keys[i].name);
-        }
-    }
     skip_spaces(r);
     return !*r->next || fail(r, "has a malformed header: text behind '}'");
 }
@@ -249,12 +231,10 @@ static bool parse_header(reader *r) {
 /* ---- the file -------------------------------------------------------------------------------- */
 
 static bool read_bytes(reader *r, void *bytes, size_t size) {
-    if (fread(bytes, 1, size, r->stream) == size) {
+    if (fread(bytes, 1, size, r->stream) == size)
         return true;
-    }
-    if (ferror(r->stream)) {
+    if (ferror(r->stream))
         return fail(r, "cannot be read: %s", strerror(errno));
-    }
     return fail(r, "is truncated: it ends in the header");
 }
 
@@ -262,18 +242,14 @@ static bool read_header_size(reader *r, size_t *size) {
     unsigned char prefix[PREFIX_SIZE];
     unsigned char field[4] = {0};
 
-    if (!read_bytes(r, prefix, sizeof prefix)) {
+    if (!read_bytes(r, prefix, sizeof prefix))
         return false;
-    }
-    if (memcmp(prefix, magic, sizeof magic) != 0) {
+    if (memcmp(prefix, magic, sizeof magic) != 0)
         return fail(r, "is not a .npy file: it does not begin with \\x93NUMPY");
-    }
-    if (prefix[6] < 1 || prefix[6] > 3 || prefix[7] != 0) {
+    if (prefix[6] < 1 || prefix[6] > 3 || prefix[7] != 0)
         return fail(r, "has .npy format %d.%d; 1.0, 2.0 and 3.0 can be read", prefix[6], prefix[7]);
-    }
-    if (!read_bytes(r, field, prefix[6] == 1 ? 2 : 4)) {
+    if (!read_bytes(r, field, prefix[6] == 1 ? 2 : 4))
         return false;
-    }
     *size =
         (size_t)field[0] | (size_t)field[1] << 8 | (size_t)field[2] << 16 | (size_t)field[3] << 24;
     return *size <= HEADER_MAX ||
@@ -283,20 +259,16 @@ static bool read_header_size(reader *r, size_t *size) {
 static bool read_header(reader *r) {
     size_t size = 0;
 
-    if (!read_header_size(r, &size)) {
+    if (!read_header_size(r, &size))
         return false;
-    }
     r->header = malloc(size + 1);
-    if (!r->header) {
+    if (!r->header)
         return fail(r, "cannot be read: out of memory");
-    }
-    if (!read_bytes(r, r->header, size)) {
+    if (!read_bytes(r, r->header, size))
         return false;
-    }
     r->header[size] = '\0';
-    if (strlen(r->header) != size) {
+    if (strlen(r->header) != size)
         return fail(r, "has a malformed header: a zero byte");
-    }
     r->next = r->header;
     return parse_header(r);
 }
@@ -304,9 +276,8 @@ static bool read_header(reader *r) {
 static bool data_size(reader *r, size_t *size) {
     *size = npy_type_size(r->array.type);
     for (size_t i = 0; i < r->array.rank; i++) {
-        if (r->array.shape[i] && *size > SIZE_MAX / r->array.shape[i]) {
+        if (r->array.shape[i] && *size > SIZE_MAX / r->array.shape[i])
             return fail(r, "has a shape whose size in bytes overflows");
-        }
         *size *= r->array.shape[i];
     }
     return true;
@@ -319,20 +290,16 @@ static bool read_data(reader *r, size_t size) {
 
     for (;;) {
         void *grown = realloc(r->array.data, capacity ? capacity : 1);
-        if (!grown) {
+        if (!grown)
             return fail(r, "cannot be read: out of memory for %zu bytes", size);
-        }
         r->array.data = grown;
         done += fread((char *)grown + done, 1, capacity - done, r->stream);
-        if (ferror(r->stream)) {
+        if (ferror(r->stream))
             return fail(r, "cannot be read: %s", strerror(errno));
-        }
-        if (done < capacity) {
+        if (done < capacity)
             return fail(r, "is truncated: its shape needs %zu bytes, it has %zu", size, done);
-        }
-        if (done == size) {
+        if (done == size)
             break;
-        }
         capacity = size - done < done ? size : 2 * done;
     }
     return fgetc(r->stream) == EOF ||
@@ -358,12 +325,10 @@ static bool to_c_order(reader *r) {
     char *from = r->array.data;
     char *to = malloc(elements ? elements * size : 1);
 
-    if (!to) {
+    if (!to)
         return fail(r, "cannot be read: out of memory for %zu bytes", elements * size);
-    }
-    for (size_t i = 0; i < elements; i++) {
+    for (size_t i = 0; i < elements; i++)
         memcpy(to + i * size, from + fortran_index(&r->array, i) * size, size);
-    }
     free(from);
     r->array.data = to;
     return true;
@@ -381,15 +346,13 @@ bool npy_read(npy_array *array, const char *path, char message[MESSAGE_SIZE]) {
     bool ok = false;
 
     r.stream = fopen(path, "rb");
-    if (!r.stream) {
+    if (!r.stream)
         return fail(&r, "cannot be opened: %s", strerror(errno));
-    }
     ok = read_stream(&r);
-    if (ok) {
+    if (ok)
         *array = r.array;
-    } else {
+    else
         npy_free(&r.array);
-    }
     free(r.header);
     fclose(r.stream);
     return ok;

@@ -28,9 +28,8 @@ static bool open_temporary(outfile *file) {
     int descriptor;
 
     file->temporary = malloc(size);
-    if (!file->temporary) {
+    if (!file->temporary)
         return false;
-    }
     snprintf(file->temporary, size, "%s.%ld.tmp", file->path, (long)getpid());
     descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (descriptor < 0) {
@@ -48,12 +47,10 @@ bool outfile_open(outfile *file, const char *path, char message[MESSAGE_SIZE]) {
     *file = (outfile){0};
     /* The file behind a link is replaced, not the link. */
     file->path = realpath(path, NULL);
-    if (!file->path) {
+    if (!file->path)
         file->path = strdup(path);
-    }
-    if (!file->path) {
+    if (!file->path)
         return fail(message, path);
-    }
     if (must_write_directly(file->path)) {
         file->stream = fopen(file->path, "wb");
         ok = file->stream != NULL;
@@ -89,12 +86,10 @@ bool outfile_commit(outfile *file, char message[MESSAGE_SIZE]) {
 }
 
 void outfile_discard(outfile *file) {
-    if (file->stream) {
+    if (file->stream)
         fclose(file->stream);
-    }
-    if (file->temporary) {
+    if (file->temporary)
         unlink(file->temporary);
-    }
     free(file->temporary);
     free(file->path);
     *file = (outfile){0};

@@ -33,13 +33,11 @@ static bool read_samples(picture *p, png_image *image, const char *path, char *m
     /* Only colour and alpha of the file are kept: no palette, no 16 bits, no other order. */
     image->format &= PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_ALPHA;
     result.channels = PNG_IMAGE_SAMPLE_CHANNELS(image->format);
-    if (result.width > pixels_max / result.height) {
+    if (result.width > pixels_max / result.height)
         return fail(message, path, "has more than 2^28 pixels");
-    }
     result.samples = malloc(result.width * result.height * result.channels);
-    if (!result.samples) {
+    if (!result.samples)
         return fail(message, path, "cannot be read: out of memory");
-    }
     if (!png_image_finish_read(image, NULL, result.samples, 0, NULL) || PNG_IMAGE_FAILED(*image)) {
         picture_free(&result);
         return fail_image(message, path, image);
@@ -78,9 +76,8 @@ bool picture_write(FILE *stream, const picture *p, char message[MESSAGE_SIZE]) {
     image.height = (png_uint_32)p->height;
     image.format = formats[p->channels - 1];
     ok = png_image_write_to_stdio(&image, stream, 0, p->samples, 0, NULL);
-    if (!ok) {
+    if (!ok)
         snprintf(message, MESSAGE_SIZE, "%s", image.message);
-    }
     png_image_free(&image);
     return ok;
 }

@@ -13,9 +13,8 @@ static int set_axes(size_t *destination, const args_sizes *list, const char *nam
         return cli_fail(command, "option '--%s' has %zu numbers, expected 1 or %zu", name,
                         list->count, axes);
     }
-    for (size_t i = 0; list->count && i < axes; i++) {
+    for (size_t i = 0; list->count && i < axes; i++)
         destination[CLCONV_SPATIAL_AXES - axes + i] = list->values[list->count == 1 ? 0 : i];
-    }
     return CLI_OK;
 }
 
@@ -25,9 +24,8 @@ static int set_pads(run_problem *r, const run_options *o) {
 
     if (o->padding >= 0) {
         clconv_status status;
-        if (pad->count) {
+        if (pad->count)
             return cli_fail(command, "--pad and --padding contradict each other");
-        }
         status = clconv_problem_pad(&r->problem, (clconv_padding)o->padding);
         return status ? cli_fail_status(command, status) : CLI_OK;
     }
@@ -69,9 +67,8 @@ static int parse_parameters(double values[2], const char *text) {
     for (; *text == ':' && count < 2; count++) {
         char *end = NULL;
         values[count] = strtod(text + 1, &end);
-        if (end == text + 1) {
+        if (end == text + 1)
             return -1;
-        }
         text = end;
     }
     return *text ? -1 : count;
@@ -82,14 +79,12 @@ static int set_activation(run_problem *r, const run_options *o) {
     size_t length = text ? strcspn(text, ":") : 0;
     double values[2] = {0, 0};
 
-    if (!text) {
+    if (!text)
         return CLI_OK;
-    }
     for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
         const activation_row *row = &activations[i];
-        if (strlen(row->name) != length || strncmp(row->name, text, length) != 0) {
+        if (strlen(row->name) != length || strncmp(row->name, text, length) != 0)
             continue;
-        }
         if (parse_parameters(values, text + length) != row->parameters) {
             return cli_fail(command,
                             "option '--activation' has the value '%s', but %s takes"
@@ -138,9 +133,8 @@ static void spread(size_t all[CLCONV_TENSOR_AXES], const size_t *numbers, size_t
                    bool channels_last) {
     size_t first = channels_last ? 1 : 2;
 
-    for (size_t axis = 0; axis < CLCONV_TENSOR_AXES; axis++) {
+    for (size_t axis = 0; axis < CLCONV_TENSOR_AXES; axis++)
         all[axis] = 1;
-    }
     if (rank == 2) {
         all[CLCONV_AXIS_H] = numbers[0];
         all[CLCONV_AXIS_W] = numbers[1];
@@ -148,18 +142,16 @@ static void spread(size_t all[CLCONV_TENSOR_AXES], const size_t *numbers, size_t
     }
     all[CLCONV_AXIS_N] = numbers[0];
     all[CLCONV_AXIS_C] = numbers[channels_last ? rank - 1 : 1];
-    for (size_t i = 0; i < rank - 2; i++) {
+    for (size_t i = 0; i < rank - 2; i++)
         all[CLCONV_TENSOR_AXES - (rank - 2) + i] = numbers[first + i];
-    }
 }
 
 static int set_strides(size_t strides[CLCONV_TENSOR_AXES], const run_problem *r,
                        const args_sizes *list, const char *name) {
     size_t rank = r->bare ? 2 : r->axes + 2;
 
-    if (!list->count) {
+    if (!list->count)
         return CLI_OK;
-    }
     if (list->count != rank) {
         return cli_fail(command, "option '--%s' has %zu numbers, expected %zu", name, list->count,
                         rank);
@@ -171,14 +163,12 @@ static int set_strides(size_t strides[CLCONV_TENSOR_AXES], const run_problem *r,
 static int set_views(run_problem *r, const run_options *o) {
     int code;
 
-    if (!o->input_shape.count != !o->input_strides.count) {
+    if (!o->input_shape.count != !o->input_strides.count)
         return cli_fail(command, "--input-shape and --input-strides need each other");
-    }
     r->input_view = o->input_strides.count > 0;
     r->output_view = o->output_strides.count > 0;
-    if ((code = set_strides(r->problem.input_strides, r, &o->input_strides, "input-strides"))) {
+    if ((code = set_strides(r->problem.input_strides, r, &o->input_strides, "input-strides")))
         return code;
-    }
     return set_strides(r->problem.output_strides, r, &o->output_strides, "output-strides");
 }
 
@@ -190,9 +180,8 @@ static int set_extents(run_problem *r, const run_options *o, const npy_array *in
     clconv_problem *p = &r->problem;
     size_t all[CLCONV_TENSOR_AXES];
 
-    if (rank < 2 || rank > CLCONV_TENSOR_AXES) {
+    if (rank < 2 || rank > CLCONV_TENSOR_AXES)
         return cli_fail(command, "input '%s' has %zu axes, expected 2 to 5", o->input, rank);
-    }
     if (weights->rank != rank) {
         return cli_fail(command, "weights '%s' have %zu axes, but input '%s' has %zu", o->weights,
                         weights->rank, o->input, rank);
@@ -233,9 +222,8 @@ int run_problem_set(run_problem *r, const run_options *o, const npy_array *input
         (code = set_axes(p->stride, &o->stride, "stride", r->axes)) ||
         (code = set_axes(p->dilation, &o->dilation, "dilation", r->axes)) ||
         (code = set_pads(r, o)) || (code = set_activation(r, o)) ||
-        (code = set_zero_points(r, o)) || (code = set_views(r, o))) {
+        (code = set_zero_points(r, o)) || (code = set_views(r, o)))
         return code;
-    }
     status = clconv_problem_validate(p);
     return status ? cli_fail_status(command, status) : CLI_OK;
 }
@@ -250,9 +238,8 @@ size_t run_problem_extents(size_t extents[NPY_MAX_RANK], const run_problem *r,
                            clconv_tensor tensor) {
     size_t count;
 
-    if (run_problem_is_view(r, tensor)) {
+    if (run_problem_is_view(r, tensor))
         return clconv_tensor_elements(extents, &r->problem, tensor) ? 0 : 1;
-    }
     count = cli_tensor_extents(extents, &r->problem, tensor, r->axes);
     if (r->bare && count > 2) {
         memmove(extents, extents + 2, 2 * sizeof extents[0]);

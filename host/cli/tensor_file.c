@@ -19,11 +19,9 @@ clconv_type tensor_file_type(npy_type type) {
 
 /* The type of file for a type of problem. */
 static npy_type npy_type_of(clconv_type type) {
-    for (int i = 0; i < TYPE_COUNT; i++) {
-        if (types[i] == type) {
+    for (int i = 0; i < TYPE_COUNT; i++)
+        if (types[i] == type)
             return (npy_type)i;
-        }
-    }
     return NPY_F4; /* bf16 */
 }
 
@@ -47,9 +45,8 @@ static bool check_shape(const tensor_file *file, const npy_array *shape, char *m
     char expected[CLI_TEXT_SIZE];
 
     if (file->array.rank == shape->rank &&
-        !memcmp(file->array.shape, shape->shape, shape->rank * sizeof shape->shape[0])) {
+        !memcmp(file->array.shape, shape->shape, shape->rank * sizeof shape->shape[0]))
         return true;
-    }
     cli_format_shape(actual, file->array.shape, file->array.rank);
     cli_format_shape(expected, shape->shape, shape->rank);
     return fail(message, file, "has the shape %s, expected %s", actual, expected);
@@ -60,9 +57,8 @@ static bool convert(tensor_file *file, clconv_type from, clconv_type to, char *m
     size_t elements = npy_elements(&file->array);
     void *data = calloc(elements ? elements : 1, clconv_type_size(to));
 
-    if (!data) {
+    if (!data)
         return fail(message, file, "cannot be converted: out of memory");
-    }
     for (size_t i = 0; i < elements; i++) {
         double value = clconv_element_get(file->array.data, from, i);
         clconv_element_set(data, to, i, value);
@@ -81,12 +77,10 @@ bool tensor_file_fit(tensor_file *file, const npy_array *shape, bool rounding,
                      char message[MESSAGE_SIZE]) {
     clconv_type from = types[file->array.type];
 
-    if (!check_shape(file, shape, message)) {
+    if (!check_shape(file, shape, message))
         return false;
-    }
-    if (from == file->type) {
+    if (from == file->type)
         return true;
-    }
     if (is_integer(file->type) ? !is_integer(from) : !rounding) {
         return fail(message, file, "has elements of type %s, expected %s%s",
                     npy_type_name(file->array.type), npy_type_name(npy_type_of(file->type)),
