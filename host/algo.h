@@ -26,6 +26,7 @@ typedef struct clconv__launch {
 } clconv__launch;
 
 struct clconv__algo_ops;
+struct clconv__call;
 
 typedef struct clconv__algo {
     const char *name;
@@ -53,8 +54,10 @@ typedef struct clconv__algo_ops {
                              const cl_event *wait, cl_event *event);
     /** The host's counterpart; `packed` is what pack gave, or NULL. */
     clconv_status (*run)(clconv_plan *plan, const clconv_host_tensors *tensors);
-    /** Optional: keeps rearranged weights in plan->packed_host. */
+    /** Optional, host: keeps rearranged weights in plan->packed_host. */
     clconv_status (*pack)(clconv_plan *plan, const void *weights);
+    /** Optional, OpenCL: enqueues the rearrangement of the call's weights into a buffer. */
+    clconv_status (*pack_device)(struct clconv__call *call, cl_mem packed, size_t offset);
 } clconv__algo_ops;
 
 /** More rows than the table will have. */
@@ -77,5 +80,6 @@ const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__a
 extern const clconv__algo_ops clconv__kernel_ops; /* rows of one kernel */
 extern const clconv__algo_ops clconv__host_ops;   /* algo_host.c */
 extern const clconv__algo_ops clconv__im2col_ops; /* algo_im2col.c */
+extern const clconv__algo_ops clconv__vector_ops; /* algo_vector.c */
 
 #endif

@@ -469,4 +469,4 @@ static clconv_status run_job(clconv_plan *plan, const clconv_host_tensors *tenso
     return status;
 }
 
-const clconv__algo_ops clconv__host_ops = {1, create, destroy, NULL, run_job, pack};
+const clconv__algo_ops clconv__host_ops = {1, create, destroy, NULL, run_job, pack, NULL};

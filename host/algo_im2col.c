@@ -3,8 +3,8 @@
  * [taps][pixels], then the epilogue in place. Large pictures are unrolled some pixels at a time, so
  * that the workspace stays small. A 1x1 kernel that reads the input as it lies needs no unrolling.
  */
+#include "call.h"
 #include "opencl.h"
-#include "plan.h"
 
 #ifdef CLCONV_WITH_CLBLAST
 #include <clblast_c.h>
@@ -99,25 +99,8 @@ static clconv_status create(clconv_plan *plan) {
     return CLCONV_OK;
 }
 
-/* What a call carries from stage to stage. */
-typedef struct gemm_call {
-    clconv_plan *plan;
-    const gemm_state *state;
-    cl_command_queue queue;
-    int is_unordered; /* stages must be separated by barriers */
-    const clconv_tensors *tensors;
-    clconv__kernel_offsets offsets;
-} gemm_call;
-
-static clconv_status separate(const gemm_call *call) {
-    if (!call->is_unordered)
-        return CLCONV_OK;
-    return clconv__cl_check(clEnqueueBarrierWithWaitList(call->queue, 0, NULL, NULL),
-                            "clEnqueueBarrierWithWaitList");
-}
-
-static clconv_status unroll(const gemm_call *call, size_t picture, size_t group, size_t first) {
-    const gemm_state *state = call->state;
+static clconv_status unroll(clconv__call *call, size_t picture, size_t group, size_t first) {
+    const gemm_state *state = call->plan->state;
     const int64_t wide[] = {(int64_t)picture, (int64_t)group, (int64_t)first};
     const int32_t narrow[] = {(int32_t)picture, (int32_t)group, (int32_t)first};
     size_t size = call->plan->wide_index ? sizeof *wide : sizeof *narrow;
@@ -125,21 +108,17 @@ static clconv_status unroll(const gemm_call *call, size_t picture, size_t group,
     const clconv__argument arguments[] = {
         {state->geometry.size, &state->geometry.values},
         {sizeof call->offsets, &call->offsets},
-        {sizeof(cl_mem), &call->tensors->input.memory},
-        {sizeof(cl_mem), &call->tensors->workspace.memory},
-        {sizeof(cl_long), &(cl_long){(cl_long)call->tensors->workspace.offset}},
+        {sizeof(cl_mem), &call->tensors.input.memory},
+        {sizeof(cl_mem), &call->tensors.workspace.memory},
+        {sizeof(cl_long), &(cl_long){(cl_long)call->tensors.workspace.offset}},
         {size, at},
         {size, at + size},
         {size, at + 2 * size},
     };
-    const size_t global[] = {state->pixels, call->plan->request.g.taps};
-    clconv_status status =
-        clconv__set_arguments(state->unroll, arguments, sizeof arguments / sizeof arguments[0]);
-    if (status)
-        return status;
-    return clconv__cl_check(
-        clEnqueueNDRangeKernel(call->queue, state->unroll, 2, NULL, global, NULL, 0, NULL, NULL),
-        "clEnqueueNDRangeKernel");
+    const clconv__range range = {{state->pixels, call->plan->request.g.taps, 1},
+                                 clconv__line_group(call->plan)};
+    return clconv__call_kernel(call, state->unroll, &range, arguments,
+                               sizeof arguments / sizeof arguments[0], NULL);
 }
 
 /* A row-major matrix inside a buffer; offset and leading dimension in elements. */
@@ -149,11 +128,14 @@ typedef struct matrix {
 } matrix;
 
 /* c[m][n] = alpha * a[m][k] * b[k][n] + beta * c[m][n] */
-static clconv_status multiply(const gemm_call *call, size_t m, size_t n, size_t k, matrix a,
-                              matrix b, matrix c) {
+static clconv_status multiply(clconv__call *call, size_t m, size_t n, size_t k, matrix a, matrix b,
+                              matrix c) {
     clconv__scalars s = clconv__scalars_of(&call->plan->problem);
     cl_command_queue queue = call->queue;
     CLBlastStatusCode code;
+    clconv_status status = clconv__call_separate(call); /* it takes no list of events */
+    if (status)
+        return status;
     if (call->plan->problem.type == CLCONV_F64)
         code = CLBlastDgemm(CLBlastLayoutRowMajor, CLBlastTransposeNo, CLBlastTransposeNo, m, n, k,
                             s.alpha, a.memory, a.offset, a.leading, b.memory, b.offset, b.leading,
@@ -168,85 +150,72 @@ static clconv_status multiply(const gemm_call *call, size_t m, size_t n, size_t 
     return CLCONV_OK;
 }
 
-static clconv_status convolve_piece(const gemm_call *call, size_t picture, size_t group,
+static clconv_status convolve_piece(clconv__call *call, size_t picture, size_t group,
                                     size_t first) {
     const clconv__geometry *g = &call->plan->request.g;
-    const clconv_tensors *t = call->tensors;
+    const gemm_state *state = call->plan->state;
+    const clconv_tensors *t = &call->tensors;
     size_t element = clconv_type_size(call->plan->problem.type);
-    size_t pixels =
-        g->pixels - first < call->state->pixels ? g->pixels - first : call->state->pixels;
+    size_t pixels = g->pixels - first < state->pixels ? g->pixels - first : state->pixels;
     matrix weights = {t->weights.memory,
                       t->weights.offset + group * g->out_per_group * g->weights_stride[0], g->taps};
-    matrix columns = {t->workspace.memory, t->workspace.offset / element, call->state->pixels};
+    matrix columns = {t->workspace.memory, t->workspace.offset / element, state->pixels};
     matrix output = {t->output.memory,
                      t->output.offset + picture * g->output_stride[0] +
                          group * g->out_per_group * g->output_stride[1] + first,
                      g->out_per_group > 1 ? g->output_stride[1] : pixels};
     clconv_status status = CLCONV_OK;
-    if (call->state->unroll) {
-        if ((status = unroll(call, picture, group, first)) || (status = separate(call)))
-            return status;
-    } else {
+    if (state->unroll)
+        status = unroll(call, picture, group, first);
+    else
         columns = (matrix){t->input.memory,
                            t->input.offset + picture * g->input_stride[0] +
                                group * g->in_per_group * g->input_stride[1] + first,
                            g->in_per_group > 1 ? g->input_stride[1] : pixels};
-    }
-    if ((status = multiply(call, g->out_per_group, pixels, g->taps, weights, columns, output)))
+    if (status)
         return status;
-    return separate(call);
+    return multiply(call, g->out_per_group, pixels, g->taps, weights, columns, output);
 }
 
-static clconv_status finish(const gemm_call *call) {
-    const gemm_state *state = call->state;
-    const clconv_tensors *t = call->tensors;
+static clconv_status finish(clconv__call *call, cl_event *event) {
+    const gemm_state *state = call->plan->state;
+    const clconv_tensors *t = &call->tensors;
     const clconv_problem *p = &call->plan->problem;
     const clconv__argument arguments[] = {
         {state->geometry.size, &state->geometry.values}, {sizeof call->offsets, &call->offsets},
         {state->scalars.size, &state->scalars.values},   {sizeof(cl_mem), &t->bias.memory},
         {sizeof(cl_mem), &t->residual.memory},           {sizeof(cl_mem), &t->output.memory},
     };
-    const size_t global[] = {call->plan->request.g.pixels, p->out_channels, p->batch};
-    clconv_status status =
-        clconv__set_arguments(state->epilogue, arguments, sizeof arguments / sizeof arguments[0]);
-    if (status)
-        return status;
-    return clconv__cl_check(
-        clEnqueueNDRangeKernel(call->queue, state->epilogue, 3, NULL, global, NULL, 0, NULL, NULL),
-        "clEnqueueNDRangeKernel");
+    const clconv__range range = {{call->plan->request.g.pixels, p->out_channels, p->batch},
+                                 clconv__line_group(call->plan)};
+    return clconv__call_kernel(call, state->epilogue, &range, arguments,
+                               sizeof arguments / sizeof arguments[0], event);
 }
 
-static clconv_status stages(const gemm_call *call) {
+static clconv_status convolve(clconv__call *call) {
     const clconv_plan *plan = call->plan;
+    const gemm_state *state = plan->state;
     clconv_status status = CLCONV_OK;
     for (size_t picture = 0; picture < plan->problem.batch; ++picture)
         for (size_t group = 0; group < plan->problem.groups; ++group)
-            for (size_t first = 0; first < plan->request.g.pixels; first += call->state->pixels)
+            for (size_t first = 0; first < plan->request.g.pixels; first += state->pixels)
                 if ((status = convolve_piece(call, picture, group, first)))
                     return status;
-    return call->state->epilogue ? finish(call) : CLCONV_OK;
+    return CLCONV_OK;
 }
 
 static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const clconv_tensors *tensors, cl_uint wait_count,
                              const cl_event *wait, cl_event *event) {
-    const clconv_tensors filled = clconv__fill_absent(plan, tensors);
-    cl_command_queue_properties properties = 0;
-    clconv_status status = clconv__cl_check(
-        clGetCommandQueueInfo(queue, CL_QUEUE_PROPERTIES, sizeof properties, &properties, NULL),
-        "clGetCommandQueueInfo(CL_QUEUE_PROPERTIES)");
-    gemm_call call = {plan,    plan->state,
-                      queue,   (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) != 0,
-                      &filled, clconv__tensor_offsets(&filled)};
-    if (status)
+    const gemm_state *state = plan->state;
+    clconv__call call;
+    clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
+    if (status || (status = convolve(&call)))
         return status;
-    /* CLBlast takes no list of events to wait for, so a barrier does the waiting. */
-    if ((wait_count || call.is_unordered) &&
-        (status = clconv__cl_check(clEnqueueBarrierWithWaitList(queue, wait_count, wait, NULL),
-                                   "clEnqueueBarrierWithWaitList")))
-        return status;
-    if ((status = stages(&call)) || !event)
-        return status;
+    if (state->epilogue)
+        return finish(&call, event);
+    if (!event)
+        return CLCONV_OK;
     return clconv__cl_check(clEnqueueMarkerWithWaitList(queue, 0, NULL, event),
                             "clEnqueueMarkerWithWaitList");
 }
@@ -272,4 +241,4 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
 
 #endif
 
-const clconv__algo_ops clconv__im2col_ops = {0, create, destroy, enqueue, NULL, NULL};
+const clconv__algo_ops clconv__im2col_ops = {0, create, destroy, enqueue, NULL, NULL, NULL};

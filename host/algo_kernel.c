@@ -70,4 +70,4 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                             "clEnqueueNDRangeKernel");
 }
 
-const clconv__algo_ops clconv__kernel_ops = {0, create, destroy, enqueue, NULL, NULL};
+const clconv__algo_ops clconv__kernel_ops = {0, create, destroy, enqueue, NULL, NULL, NULL};

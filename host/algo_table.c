@@ -168,6 +168,34 @@ static double seconds_tiled(const clconv__request *r, const clconv__tile *tile) 
     return 1e-5 + seconds_at(r, 4e9 * useful, 1e11 * useful);
 }
 
+/* ---- vector ---- */
+
+static const char *const vector_macros[] = {"VECTORS", "PIXELS", NULL};
+static const clconv__tile vector_tiles[] = {{{2, 7}}, {{1, 14}}, {{0}}};
+
+/* Sixteen channels alone would leave half of the wider tile idle. */
+static int launch_vector(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    (void)l;
+    return tile->value[0] == 1 || (r->g.out_per_group - 1) % 32 >= 16;
+}
+
+static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    clconv_type type = r->problem->type;
+    if (type != CLCONV_F32 && type != CLCONV_F16 && type != CLCONV_BF16)
+        return refuse(refusal, "type %s is not f32, f16 or bf16", clconv__type_names[type]);
+    return 0;
+}
+
+/* Besides the sums, each output costs a scalar store. */
+static double seconds_vector(const clconv__request *r, const clconv__tile *tile) {
+    double useful = filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
+                    filled(r->g.pixels, tile->value[1]);
+    double outputs =
+        (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
+    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + 0.6e-9 * outputs / units;
+}
+
 /* ---- im2col + CLBlast ---- */
 
 static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
@@ -204,6 +232,8 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 
 const clconv__algo clconv__algos[] = {
     {"tiled", &clconv__kernel_ops, NULL, seconds_tiled, tiled_macros, tiled_tiles, launch_tiled},
+    {"vector", &clconv__vector_ops, refuses_vector, seconds_vector, vector_macros, vector_tiles,
+     launch_vector},
     {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, seconds_im2col, NULL, NULL, NULL},
     {"host", &clconv__host_ops, NULL, seconds_host, NULL, NULL, NULL},
     /* Last, because it never refuses a valid problem that the device can hold. */

@@ -67,7 +67,7 @@ const char *clconv_plan_algorithm(const clconv_plan *plan) {
 }
 
 size_t clconv_plan_workspace_size(const clconv_plan *plan) {
-    return plan ? plan->workspace : 0;
+    return plan ? clconv__plan_workspace(plan) : 0;
 }
 
 clconv_status clconv_plan_explain(char *text, size_t size, const clconv_plan *plan) {

@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include "call.h"
 #include "opencl.h"
 
 #include <limits.h>
@@ -126,6 +127,10 @@ clconv_status clconv__set_arguments(cl_kernel kernel, const clconv__argument *ar
     return status;
 }
 
+size_t clconv__plan_workspace(const clconv_plan *plan) {
+    return plan->workspace + (plan->packed ? 0 : plan->packed_bytes);
+}
+
 /* ---- choosing ---- */
 
 static const clconv__algo *find_algo(const char *name) {
@@ -142,13 +147,14 @@ static clconv_status create_with(clconv_plan *plan, const clconv__algo *algo,
         return clconv__fail(CLCONV_UNSUPPORTED, "algorithm %s: %s", algo->name, refusal);
     plan->algo = algo;
     plan->seconds = clconv__algo_seconds(algo, &plan->request);
-    plan->workspace = 0;
+    plan->workspace = plan->packed_bytes = 0;
     clconv_status status = algo->ops->create(plan);
-    if (!status && plan->workspace > plan->options.workspace_limit) {
+    if (!status && clconv__plan_workspace(plan) > plan->options.workspace_limit) {
         algo->ops->destroy(plan);
-        status = clconv__fail(CLCONV_UNSUPPORTED,
-                              "algorithm %s: it needs %zu bytes of workspace, above the limit, %zu",
-                              algo->name, plan->workspace, plan->options.workspace_limit);
+        status =
+            clconv__fail(CLCONV_UNSUPPORTED,
+                         "algorithm %s: it needs %zu bytes of workspace, above the limit, %zu",
+                         algo->name, clconv__plan_workspace(plan), plan->options.workspace_limit);
     }
     if (status)
         plan->algo = NULL;
@@ -266,7 +272,7 @@ clconv_status clconv__plan_explain(char *text, size_t size, const clconv_plan *p
     text_writer w = {buffer, sizeof buffer, 0};
     put(&w, "chosen: %s (%s), estimated %.3g ms, workspace %zu bytes\n", plan->algo->name,
         plan->options.algorithm ? "asked for by name" : "smallest estimate", plan->seconds * 1e3,
-        plan->workspace);
+        clconv__plan_workspace(plan));
     for (size_t i = 0; i < clconv__algo_count; ++i) {
         const clconv__algo *algo = &clconv__algos[i];
         if (algo == plan->algo)
@@ -366,9 +372,10 @@ static clconv_status check_buffers(const clconv_plan *plan, const clconv_tensors
         clconv_buffer buffer = buffer_of(t, rows[i].tensor);
         status = check_buffer(plan, rows[i].name, &buffer, rows[i].elements, rows[i].element_size);
     }
-    if (!status && plan->workspace)
-        status = check_buffer(plan, "workspace", &t->workspace, plan->workspace, 1);
-    if (!status && plan->workspace && t->workspace.offset % 64)
+    size_t workspace = clconv__plan_workspace(plan);
+    if (!status && workspace)
+        status = check_buffer(plan, "workspace", &t->workspace, workspace, 1);
+    if (!status && workspace && t->workspace.offset % 64)
         status = clconv__fail(CLCONV_INVALID_ARGUMENT,
                               "tensors.workspace.offset is %zu, but must be divisible by 64",
                               t->workspace.offset);
@@ -409,12 +416,35 @@ clconv_status clconv__plan_enqueue(clconv_plan *plan, cl_command_queue queue,
     if ((status = check_buffers(plan, tensors)))
         return status;
     clconv_tensors with_packed = *tensors;
-    if (plan->packed)
+    if (plan->packed && !plan->packed_bytes)
         with_packed.weights = (clconv_buffer){plan->packed, 0};
     pthread_mutex_lock(&plan->lock);
     status = plan->algo->ops->enqueue(plan, queue ? queue : plan->request.device->queue,
                                       &with_packed, wait_count, wait, event);
     pthread_mutex_unlock(&plan->lock);
+    return status;
+}
+
+/* Rearranges weights in device memory into a new buffer, and waits for it. */
+static clconv_status rearrange(cl_mem *packed, clconv_plan *plan, cl_mem weights) {
+    cl_context context = plan->request.device->context;
+    cl_command_queue queue = plan->request.device->queue;
+    const clconv_tensors tensors = {.weights = {weights, 0}};
+    clconv__call call;
+    cl_int code;
+    *packed = clCreateBuffer(context, CL_MEM_READ_WRITE, plan->packed_bytes, NULL, &code);
+    clconv_status status = clconv__cl_check(code, "clCreateBuffer");
+    if (status)
+        return status;
+    pthread_mutex_lock(&plan->lock);
+    status = clconv__call_begin(&call, plan, queue, &tensors, 0, NULL);
+    if (!status)
+        status = plan->algo->ops->pack_device(&call, *packed, 0);
+    pthread_mutex_unlock(&plan->lock);
+    if (!status)
+        status = clconv__cl_check(clFinish(queue), "clFinish");
+    if (status)
+        clReleaseMemObject(*packed);
     return status;
 }
 
@@ -432,6 +462,13 @@ clconv_status clconv__plan_pack(clconv_plan *plan, const void *weights) {
                        bytes, (void *)(uintptr_t)weights, &code);
     if ((status = clconv__cl_check(code, "clCreateBuffer")))
         return status;
+    if (plan->packed_bytes) {
+        cl_mem plain = packed;
+        status = rearrange(&packed, plan, plain);
+        clReleaseMemObject(plain);
+        if (status)
+            return status;
+    }
     if (plan->packed)
         clReleaseMemObject(plan->packed);
     plan->packed = packed;
@@ -479,9 +516,10 @@ static clconv_status upload(clconv_tensors *buffers, const clconv_plan *plan,
                            copies ? from : NULL, &code);
         status = clconv__cl_check(code, "clCreateBuffer");
     }
-    if (!status && plan->workspace) {
+    size_t workspace = clconv__plan_workspace(plan);
+    if (!status && workspace) {
         buffers->workspace.memory =
-            clCreateBuffer(device->context, CL_MEM_READ_WRITE, plan->workspace, NULL, &code);
+            clCreateBuffer(device->context, CL_MEM_READ_WRITE, workspace, NULL, &code);
         status = clconv__cl_check(code, "clCreateBuffer");
     }
     return status;

@@ -10,13 +10,17 @@ struct clconv_plan {
     const clconv__algo *algo;
     clconv_plan_options options; /* its algorithm is NULL or the row's name */
     double seconds;              /* estimate */
-    size_t workspace;            /* bytes */
+    size_t workspace;            /* bytes, without what unpacked weights need */
+    size_t packed_bytes;         /* of rearranged weights; 0 where they stay as they are */
     int wide_index;              /* tensors need 64-bit indices */
     void *state;                 /* the algorithm's */
     void *packed_host;           /* weights kept by clconv_plan_pack_weights: of the host, */
     cl_mem packed;               /* or of the device */
     pthread_mutex_t lock;        /* kernels keep their arguments, so setting and enqueuing is one */
 };
+
+/** Bytes of workspace that a call needs now; rearranged weights lie behind plan->workspace. */
+size_t clconv__plan_workspace(const clconv_plan *plan);
 
 /**
  * Builds a program for the plan: its index type and the tile's macros; element type and epilogue of

@@ -1,0 +1,135 @@
+/*
+ * For CPUs: one work-item keeps OC output channels of PIXELS pixels in vector registers and runs over
+ * all taps; the vectors lie along the output channels, so that weights are loaded as they were packed
+ * and every input element is broadcast. Stages: vector_pack rearranges the weights, vector_pad copies
+ * the input to dense float planes with its padding, vector multiplies.
+ */
+#ifndef VECTORS
+#define VECTORS 2
+#endif
+#ifndef PIXELS
+#define PIXELS 7
+#endif
+#define OC (16 * VECTORS)
+
+/* packed[group][channel block][tap][OC], zeros behind the last channel; global size (taps, blocks). */
+kernel void vector_pack(const geometry g, const offsets at, global const w_t *restrict w,
+                        global float *restrict packed, const long packed_at) {
+    index_t tap = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
+    index_t taps = (index_t)get_global_size(0);
+    index_t blocks = (g.out_per_group + OC - 1) / OC;
+    index_t group = block / blocks, first = block % blocks * OC;
+    index_t k = tap % g.kernel_w, rest = tap / g.kernel_w;
+    index_t h = rest % g.kernel_h;
+    rest /= g.kernel_h;
+    index_t d = rest % g.kernel_d, c = rest / g.kernel_d;
+    index_t from = (group * g.out_per_group + first) * g.w_o + c * g.w_i + g.w_start + d * g.w_d +
+                   h * g.w_h + k * g.w_w;
+    packed += packed_at + ((long)block * taps + tap) * OC;
+    w += at.w;
+    for (int o = 0; o < OC; ++o)
+        packed[o] = first + o < g.out_per_group ? LOAD_W(g, w, from + o * g.w_o) : 0.0f;
+}
+
+/*
+ * padded[picture][channel][d][h][w] with extents in_d, in_h, in_w of the padded picture; `pad` is
+ * what lies before the input. One work-item copies a row; global size (rows, channels, pictures).
+ */
+kernel void vector_pad(const geometry g, const offsets at, global const x_t *restrict x,
+                       global float *restrict padded, const long padded_at, const index_t whole_d,
+                       const index_t whole_h, const index_t whole_w) {
+    index_t row = (index_t)get_global_id(0), c = (index_t)get_global_id(1);
+    index_t n = (index_t)get_global_id(2), channels = (index_t)get_global_size(1);
+    index_t d = row / whole_h - g.pad_d, h = row % whole_h - g.pad_h;
+    int is_inside = d >= 0 && d < g.in_d && h >= 0 && h < g.in_h;
+    index_t from = n * g.x_n + c * g.x_c + d * g.x_d + h * g.x_h;
+    index_t end = g.pad_w + g.in_w;
+    padded += padded_at + (((long)n * channels + c) * whole_d * whole_h + row) * whole_w;
+    x += at.x;
+    for (index_t w = 0; w < whole_w; ++w)
+        padded[w] = 0;
+    if (!is_inside)
+        return;
+    if (g.x_w == 1)
+        for (index_t w = 0; w < g.in_w; ++w)
+            padded[g.pad_w + w] = LOAD_X(g, x, from + w);
+    else
+        for (index_t w = g.pad_w; w < end; ++w)
+            padded[w] = LOAD_X(g, x, from + (w - g.pad_w) * g.x_w);
+}
+
+/*
+ * Global size (pixel tiles, channel blocks of all groups, pictures). The x strides are those of what
+ * vector_pad wrote, or of the input itself where nothing needs padding.
+ */
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+vector(const geometry g, const offsets at, const scalars s, global const float *restrict x,
+       const long x_at, global const float *restrict packed, const long packed_at,
+       global const y_t *restrict bias, global const y_t *residual, global y_t *y) {
+    index_t tile = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
+    index_t n = (index_t)get_global_id(2);
+    index_t blocks = (g.out_per_group + OC - 1) / OC;
+    index_t group = block / blocks, first = block % blocks * OC;
+    index_t pixels = g.out_d * g.out_h * g.out_w;
+    index_t x_from[PIXELS], y_to[PIXELS];
+    #pragma unroll
+    for (int i = 0; i < PIXELS; ++i) { /* tiles beyond the end repeat the last pixel, unstored */
+        index_t pixel = min(tile * PIXELS + i, pixels - 1);
+        index_t out_w = pixel % g.out_w, rows = pixel / g.out_w;
+        index_t out_h = rows % g.out_h, out_d = rows / g.out_h;
+        x_from[i] = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h +
+                    out_w * g.stride_w * g.x_w;
+        y_to[i] = n * g.y_n + out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
+    }
+
+    float16 sums[VECTORS][PIXELS];
+    #pragma unroll
+    for (int v = 0; v < VECTORS; ++v)
+        #pragma unroll
+        for (int i = 0; i < PIXELS; ++i)
+            sums[v][i] = 0;
+    x += x_at + n * g.x_n + group * g.in_per_group * g.x_c;
+    packed += packed_at + (long)block * g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w * OC;
+    for (index_t c = 0; c < g.in_per_group; ++c)
+        for (index_t d = 0; d < g.kernel_d; ++d)
+            for (index_t h = 0; h < g.kernel_h; ++h) {
+                global const float *row =
+                    x + c * g.x_c + d * g.dilation_d * g.x_d + h * g.dilation_h * g.x_h;
+                for (index_t k = 0; k < g.kernel_w; ++k, packed += OC, row += g.dilation_w * g.x_w) {
+                    float16 weights[VECTORS];
+                    #pragma unroll
+                    for (int v = 0; v < VECTORS; ++v)
+                        weights[v] = vload16(v, packed);
+                    #pragma unroll
+                    for (int i = 0; i < PIXELS; ++i) {
+                        float value = row[x_from[i]];
+                        #pragma unroll
+                        for (int v = 0; v < VECTORS; ++v)
+                            sums[v][i] += weights[v] * value;
+                    }
+                }
+            }
+
+    float tile_sums[PIXELS][OC];
+    #pragma unroll
+    for (int i = 0; i < PIXELS; ++i)
+        #pragma unroll
+        for (int v = 0; v < VECTORS; ++v)
+            vstore16(sums[v][i], v, tile_sums[i]);
+    bias += at.bias;
+    residual += at.residual;
+    y += at.y;
+    index_t channels = min((index_t)OC, g.out_per_group - first);
+    index_t channel = group * g.out_per_group + first;
+    if (tile * PIXELS + PIXELS <= pixels)
+        for (index_t o = 0; o < channels; ++o)
+            #pragma unroll
+            for (int i = 0; i < PIXELS; ++i)
+                finish(tile_sums[i][o], s, bias, residual, y, channel + o,
+                       y_to[i] + (channel + o) * g.y_c);
+    else
+        for (index_t o = 0; o < channels; ++o)
+            for (int i = 0; tile * PIXELS + i < pixels; ++i)
+                finish(tile_sums[i][o], s, bias, residual, y, channel + o,
+                       y_to[i] + (channel + o) * g.y_c);
+}

@@ -1,0 +1,180 @@
+/*
+ * vector.cl: direct convolution out of vector registers, for CPUs. The weights are packed by
+ * channel blocks; an input that is padded or not f32 is first copied to padded float planes.
+ */
+#include "call.h"
+
+#include <stdlib.h>
+
+enum { PACK, PAD, MULTIPLY, STAGES };
+static const char *const stage_names[STAGES] = {"vector_pack", "vector_pad", "vector"};
+
+typedef struct vector_state {
+    cl_kernel kernels[STAGES];            /* PAD is NULL where the input is read as it is */
+    size_t whole[CLCONV_SPATIAL_AXES];    /* extents of a padded plane */
+    size_t tiles, blocks;                 /* of pixels, and of all groups' channels */
+    clconv__kernel_geometry from, padded; /* the input's own strides, and the planes' */
+    clconv__kernel_scalars scalars;
+} vector_state;
+
+static int needs_planes(const clconv_problem *p) {
+    int pads = p->type != CLCONV_F32;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        pads |= p->pad_begin[axis] || p->pad_end[axis];
+    return pads;
+}
+
+static size_t divide_up(size_t a, size_t b) {
+    return a / b + (a % b != 0);
+}
+
+static size_t round_up(size_t a, size_t b) {
+    return divide_up(a, b) * b;
+}
+
+static void destroy(clconv_plan *plan) {
+    vector_state *state = plan->state;
+    if (!state)
+        return;
+    for (int i = 0; i < STAGES; ++i)
+        if (state->kernels[i])
+            clReleaseKernel(state->kernels[i]);
+    free(state);
+    plan->state = NULL;
+}
+
+/* Extents of the planes, bytes of the workspace, and the two geometries. */
+static void lay_out(vector_state *state, clconv_plan *plan) {
+    const clconv_problem *p = &plan->problem;
+    int64_t fields[CLCONV__FIELDS];
+    size_t plane = 1;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        state->whole[axis] = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
+        plane *= state->whole[axis];
+    }
+    size_t elements = plane * p->in_channels * p->batch;
+    if (elements > INT32_MAX / 2)
+        plan->wide_index = 1;
+    clconv__plan_fields(fields, plan, 0);
+    clconv__pack_geometry(&state->from, plan, fields);
+    if (needs_planes(p)) {
+        plan->workspace = round_up(elements * sizeof(float), 64);
+        fields[CLCONV__FIELD_x_n] = (int64_t)(plane * p->in_channels);
+        fields[CLCONV__FIELD_x_c] = (int64_t)plane;
+        fields[CLCONV__FIELD_x_d] = (int64_t)(state->whole[1] * state->whole[2]);
+        fields[CLCONV__FIELD_x_h] = (int64_t)state->whole[2];
+        fields[CLCONV__FIELD_x_w] = 1;
+    }
+    clconv__pack_geometry(&state->padded, plan, fields);
+}
+
+static clconv_status create(clconv_plan *plan) {
+    const clconv__geometry *g = &plan->request.g;
+    clconv__launch launch;
+    const clconv__tile *tile = clconv__fitting_tile(&launch, plan->algo, &plan->request);
+    clconv_status status = CLCONV_OK;
+    vector_state *state = calloc(1, sizeof *state);
+    if (!state)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
+    plan->state = state;
+    size_t channels = 16 * (size_t)tile->value[0];
+    state->tiles = divide_up(g->pixels, tile->value[1]);
+    state->blocks = plan->problem.groups * divide_up(g->out_per_group, channels);
+    plan->packed_bytes = state->blocks * g->taps * channels * sizeof(float);
+    lay_out(state, plan);
+    clconv__plan_scalars(&state->scalars, plan);
+    for (int i = 0; i < STAGES && !status; ++i)
+        if (i != PAD || plan->workspace)
+            status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "vector.cl",
+                                         stage_names[i], tile);
+    if (status)
+        destroy(plan);
+    return status;
+}
+
+static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offset) {
+    const vector_state *state = call->plan->state;
+    const cl_long at = (cl_long)(offset / sizeof(float));
+    const clconv__argument arguments[] = {
+        {state->from.size, &state->from.values},
+        {sizeof call->offsets, &call->offsets},
+        {sizeof(cl_mem), &call->tensors.weights.memory},
+        {sizeof(cl_mem), &packed},
+        {sizeof at, &at},
+    };
+    const clconv__range range = {{call->plan->request.g.taps, state->blocks, 1}, 1};
+    return clconv__call_kernel(call, state->kernels[PACK], &range, arguments,
+                               sizeof arguments / sizeof arguments[0], NULL);
+}
+
+static clconv_status pad(clconv__call *call) {
+    const vector_state *state = call->plan->state;
+    const clconv_problem *p = &call->plan->problem;
+    const cl_long at = (cl_long)(call->tensors.workspace.offset / sizeof(float));
+    const int is_wide = call->plan->wide_index;
+    const size_t size = is_wide ? sizeof(cl_long) : sizeof(cl_int);
+    const cl_long wide[] = {(cl_long)state->whole[0], (cl_long)state->whole[1],
+                            (cl_long)state->whole[2]};
+    const cl_int narrow[] = {(cl_int)state->whole[0], (cl_int)state->whole[1],
+                             (cl_int)state->whole[2]};
+    const char *whole = is_wide ? (const char *)wide : (const char *)narrow;
+    const clconv__argument arguments[] = {
+        {state->from.size, &state->from.values},
+        {sizeof call->offsets, &call->offsets},
+        {sizeof(cl_mem), &call->tensors.input.memory},
+        {sizeof(cl_mem), &call->tensors.workspace.memory},
+        {sizeof at, &at},
+        {size, whole},
+        {size, whole + size},
+        {size, whole + 2 * size},
+    };
+    const clconv__range range = {{state->whole[0] * state->whole[1], p->in_channels, p->batch}, 1};
+    return clconv__call_kernel(call, state->kernels[PAD], &range, arguments,
+                               sizeof arguments / sizeof arguments[0], NULL);
+}
+
+static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_offset,
+                              cl_event *event) {
+    const vector_state *state = call->plan->state;
+    const clconv_tensors *t = &call->tensors;
+    const int is_padded = state->kernels[PAD] != NULL;
+    const cl_mem x = is_padded ? t->workspace.memory : t->input.memory;
+    const cl_long x_at =
+        is_padded ? (cl_long)(t->workspace.offset / sizeof(float)) : (cl_long)t->input.offset;
+    const cl_long packed_at = (cl_long)(packed_offset / sizeof(float));
+    const clconv__argument arguments[] = {
+        {state->padded.size, &state->padded.values},
+        {sizeof call->offsets, &call->offsets},
+        {state->scalars.size, &state->scalars.values},
+        {sizeof(cl_mem), &x},
+        {sizeof x_at, &x_at},
+        {sizeof(cl_mem), &packed},
+        {sizeof packed_at, &packed_at},
+        {sizeof(cl_mem), &t->bias.memory},
+        {sizeof(cl_mem), &t->residual.memory},
+        {sizeof(cl_mem), &t->output.memory},
+    };
+    const clconv__range range = {{state->tiles, state->blocks, call->plan->problem.batch}, 1};
+    return clconv__call_kernel(call, state->kernels[MULTIPLY], &range, arguments,
+                               sizeof arguments / sizeof arguments[0], event);
+}
+
+static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
+                             const clconv_tensors *tensors, cl_uint wait_count,
+                             const cl_event *wait, cl_event *event) {
+    const vector_state *state = plan->state;
+    cl_mem packed = plan->packed;
+    size_t packed_offset = 0;
+    clconv__call call;
+    clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
+    if (!status && !packed) {
+        packed = tensors->workspace.memory;
+        packed_offset = tensors->workspace.offset + plan->workspace;
+        status = pack_device(&call, packed, packed_offset);
+    }
+    if (!status && state->kernels[PAD])
+        status = pad(&call);
+    return status ? status : multiply(&call, packed, packed_offset, event);
+}
+
+const clconv__algo_ops clconv__vector_ops = {0, create, destroy, enqueue, NULL, NULL, pack_device};

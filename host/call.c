@@ -1,0 +1,61 @@
+#include "call.h"
+
+#include "opencl.h"
+
+clconv_status clconv__call_begin(clconv__call *call, clconv_plan *plan, cl_command_queue queue,
+                                 const clconv_tensors *tensors, cl_uint wait_count,
+                                 const cl_event *wait) {
+    cl_command_queue_properties properties = 0;
+    clconv_status status = clconv__cl_check(
+        clGetCommandQueueInfo(queue, CL_QUEUE_PROPERTIES, sizeof properties, &properties, NULL),
+        "clGetCommandQueueInfo(CL_QUEUE_PROPERTIES)");
+    clconv_tensors filled = clconv__fill_absent(plan, tensors);
+    *call = (clconv__call){plan,
+                           queue,
+                           (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) != 0,
+                           0,
+                           wait_count,
+                           wait,
+                           filled,
+                           clconv__tensor_offsets(&filled)};
+    return status;
+}
+
+clconv_status clconv__call_separate(clconv__call *call) {
+    cl_uint wait_count = call->has_begun ? 0 : call->wait_count;
+    int is_needed = wait_count || (call->is_unordered && call->has_begun);
+    call->has_begun = 1;
+    if (!is_needed)
+        return CLCONV_OK;
+    return clconv__cl_check(
+        clEnqueueBarrierWithWaitList(call->queue, wait_count, wait_count ? call->wait : NULL, NULL),
+        "clEnqueueBarrierWithWaitList");
+}
+
+clconv_status clconv__call_kernel(clconv__call *call, cl_kernel kernel, const clconv__range *range,
+                                  const clconv__argument *arguments, size_t count,
+                                  cl_event *event) {
+    const size_t local[3] = {range->group, 1, 1};
+    const size_t global[3] = {(range->global[0] + range->group - 1) / range->group * range->group,
+                              range->global[1], range->global[2]};
+    int is_first = !call->has_begun;
+    clconv_status status = CLCONV_OK;
+    if (!is_first)
+        status = clconv__call_separate(call);
+    call->has_begun = 1;
+    if (status || (status = clconv__set_arguments(kernel, arguments, count)))
+        return status;
+    return clconv__cl_check(clEnqueueNDRangeKernel(call->queue, kernel, 3, NULL, global, local,
+                                                   is_first ? call->wait_count : 0,
+                                                   is_first && call->wait_count ? call->wait : NULL,
+                                                   event),
+                            "clEnqueueNDRangeKernel");
+}
+
+size_t clconv__line_group(const clconv_plan *plan) {
+    const clconv_device_info *info = &plan->request.device->info;
+    size_t most = info->max_work_group_size < info->max_work_item_sizes[0]
+                      ? info->max_work_group_size
+                      : info->max_work_item_sizes[0];
+    return most >= 64 ? 64 : most >= 16 ? 16 : 1;
+}

@@ -1,0 +1,44 @@
+/* One call of a plan on a queue: its commands run one after the other whatever the queue's order.
+ */
+#ifndef CLCONV__CALL_H
+#define CLCONV__CALL_H
+
+#include "plan.h"
+
+typedef struct clconv__call {
+    clconv_plan *plan;
+    cl_command_queue queue;
+    int is_unordered; /* commands must be separated by barriers */
+    int has_begun;    /* a command was enqueued: what was waited for is over */
+    cl_uint wait_count;
+    const cl_event *wait;
+    clconv_tensors tensors; /* absent ones filled */
+    clconv__kernel_offsets offsets;
+} clconv__call;
+
+clconv_status clconv__call_begin(clconv__call *call, clconv_plan *plan, cl_command_queue queue,
+                                 const clconv_tensors *tensors, cl_uint wait_count,
+                                 const cl_event *wait);
+
+/** Lets what comes next wait for the call's wait list, or for the command before. */
+clconv_status clconv__call_separate(clconv__call *call);
+
+/**
+ * Sizes of a kernel's run. Work-groups are `group` work-items long along the first dimension and 1
+ * along the others; the global size is rounded up to that, so kernels of longer groups check their
+ * ends. Never the driver's choice: PoCL compiles a kernel anew for each work-group size it is
+ * given.
+ */
+typedef struct clconv__range {
+    size_t global[3];
+    size_t group;
+} clconv__range;
+
+/** A work-group size for kernels that work along lines of memory. */
+size_t clconv__line_group(const clconv_plan *plan);
+
+/** Sets the arguments and enqueues; event is that of the call's last command, else NULL. */
+clconv_status clconv__call_kernel(clconv__call *call, cl_kernel kernel, const clconv__range *range,
+                                  const clconv__argument *arguments, size_t count, cl_event *event);
+
+#endif
