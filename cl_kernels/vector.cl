@@ -59,13 +59,23 @@ kernel void vector_pad(const geometry g, const offsets at, global const x_t *res
 }
 
 /*
+ * Finishes `count` pixels of the tile of sums; `place` is the element of pixel i in channel 0.
+ */
+#define FINISH_TILE(count, place)                                                                  \
+    for (index_t o = 0; o < channels; ++o)                                                         \
+        for (int i = 0; i < (count); ++i)                                                          \
+            finish(tile_sums[i][o], s, bias, residual, y, channel + o, (place) + (channel + o) * g.y_c)
+
+/*
  * Global size (pixel tiles, channel blocks of all groups, pictures). The x strides are those of what
- * vector_pad wrote, or of the input itself where nothing needs padding.
+ * vector_pad wrote, or of the input itself where nothing needs padding; tap_from[tap] is where a tap
+ * reads, seen from the first.
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 vector(const geometry g, const offsets at, const scalars s, global const float *restrict x,
        const long x_at, global const float *restrict packed, const long packed_at,
-       global const y_t *restrict bias, global const y_t *residual, global y_t *y) {
+       global const index_t *restrict tap_from, global const y_t *restrict bias,
+       global const y_t *residual, global y_t *y) {
     index_t tile = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
     index_t n = (index_t)get_global_id(2);
     index_t blocks = (g.out_per_group + OC - 1) / OC;
@@ -89,26 +99,21 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
         for (int i = 0; i < PIXELS; ++i)
             sums[v][i] = 0;
     x += x_at + n * g.x_n + group * g.in_per_group * g.x_c;
-    packed += packed_at + (long)block * g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w * OC;
-    for (index_t c = 0; c < g.in_per_group; ++c)
-        for (index_t d = 0; d < g.kernel_d; ++d)
-            for (index_t h = 0; h < g.kernel_h; ++h) {
-                global const float *row =
-                    x + c * g.x_c + d * g.dilation_d * g.x_d + h * g.dilation_h * g.x_h;
-                for (index_t k = 0; k < g.kernel_w; ++k, packed += OC, row += g.dilation_w * g.x_w) {
-                    float16 weights[VECTORS];
-                    #pragma unroll
-                    for (int v = 0; v < VECTORS; ++v)
-                        weights[v] = vload16(v, packed);
-                    #pragma unroll
-                    for (int i = 0; i < PIXELS; ++i) {
-                        float value = row[x_from[i]];
-                        #pragma unroll
-                        for (int v = 0; v < VECTORS; ++v)
-                            sums[v][i] += weights[v] * value;
-                    }
-                }
-            }
+    packed += packed_at + (long)block * g.step * OC;
+    for (index_t tap = 0; tap < g.step; ++tap, packed += OC) {
+        global const float *from = x + tap_from[tap];
+        float16 weights[VECTORS];
+        #pragma unroll
+        for (int v = 0; v < VECTORS; ++v)
+            weights[v] = vload16(v, packed);
+        #pragma unroll
+        for (int i = 0; i < PIXELS; ++i) {
+            float value = from[x_from[i]];
+            #pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                sums[v][i] += weights[v] * value;
+        }
+    }
 
     float tile_sums[PIXELS][OC];
     #pragma unroll
@@ -121,15 +126,10 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
     y += at.y;
     index_t channels = min((index_t)OC, g.out_per_group - first);
     index_t channel = group * g.out_per_group + first;
-    if (tile * PIXELS + PIXELS <= pixels)
-        for (index_t o = 0; o < channels; ++o)
-            #pragma unroll
-            for (int i = 0; i < PIXELS; ++i)
-                finish(tile_sums[i][o], s, bias, residual, y, channel + o,
-                       y_to[i] + (channel + o) * g.y_c);
+    if (tile * PIXELS + PIXELS > pixels)
+        FINISH_TILE(pixels - tile * PIXELS, y_to[i]);
+    else if (y_to[PIXELS - 1] - y_to[0] == PIXELS - 1)
+        FINISH_TILE(PIXELS, y_to[0] + i);
     else
-        for (index_t o = 0; o < channels; ++o)
-            for (int i = 0; tile * PIXELS + i < pixels; ++i)
-                finish(tile_sums[i][o], s, bias, residual, y, channel + o,
-                       y_to[i] + (channel + o) * g.y_c);
+        FINISH_TILE(PIXELS, y_to[i]);
 }

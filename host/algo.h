@@ -23,6 +23,7 @@ typedef struct clconv__launch {
     size_t global[3], local[3];
     size_t local_bytes; /* of a dynamic local array, the last argument; 0 for none */
     size_t step;        /* geometry.step */
+    char options[96];   /* further macros, each as " -DNAME=value" */
 } clconv__launch;
 
 struct clconv__algo_ops;

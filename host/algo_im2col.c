@@ -81,12 +81,12 @@ static clconv_status create(clconv_plan *plan) {
         if (state->pixels > most)
             state->pixels = most ? most : 1;
         plan->workspace = state->pixels * g->taps * element;
-        status =
-            clconv__plan_kernel(&state->unroll, plan, &plan->problem, "im2col.cl", "im2col", NULL);
+        status = clconv__plan_kernel(&state->unroll, plan, &plan->problem, "im2col.cl", "im2col",
+                                     NULL, "");
     }
     if (!status && has_epilogue(&plan->problem))
         status = clconv__plan_kernel(&state->epilogue, plan, &rest, "im2col.cl", "im2col_epilogue",
-                                     NULL);
+                                     NULL, "");
     if (status) {
         destroy(plan);
         return status;

@@ -31,8 +31,8 @@ static clconv_status create(clconv_plan *plan) {
     plan->state = state;
     const clconv__tile *tile = clconv__fitting_tile(&state->launch, plan->algo, &plan->request);
     snprintf(file, sizeof file, "%s.cl", plan->algo->name);
-    clconv_status status =
-        clconv__plan_kernel(&state->kernel, plan, &plan->problem, file, plan->algo->name, tile);
+    clconv_status status = clconv__plan_kernel(&state->kernel, plan, &plan->problem, file,
+                                               plan->algo->name, tile, state->launch.options);
     if (status) {
         destroy(plan);
         return status;

@@ -47,13 +47,15 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
         return refuse(refusal, "the device does not compute in double precision");
     if (!device_is_host && refuses_buffers(refusal, r))
         return 1;
+    if (algo->refuses && algo->refuses(refusal, r))
+        return 1;
     if (algo->tiles && !clconv__fitting_tile(&launch, algo, r))
         return refuse(refusal,
                       "no tile fits the device's local memory, %llu bytes, and its work-groups of "
                       "up to %zu work-items",
                       (unsigned long long)r->device->info.local_memory_size,
                       r->device->info.max_work_group_size);
-    return algo->refuses ? algo->refuses(refusal, r) : 0;
+    return 0;
 }
 
 double clconv__algo_seconds(const clconv__algo *algo, const clconv__request *r) {
@@ -179,7 +181,7 @@ static int launch_vector(clconv__launch *l, const clconv__request *r, const clco
     return tile->value[0] == 1 || (r->g.out_per_group - 1) % 32 >= 16;
 }
 
-static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+static int refuses_types(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
     clconv_type type = r->problem->type;
     if (type != CLCONV_F32 && type != CLCONV_F16 && type != CLCONV_BF16)
         return refuse(refusal, "type %s is not f32, f16 or bf16", clconv__type_names[type]);
@@ -194,6 +196,52 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
         (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + 0.6e-9 * outputs / units;
+}
+
+/* ---- depthwise ---- */
+
+/* Output rows of a band. */
+static const char *const depthwise_macros[] = {NULL};
+static const clconv__tile depthwise_tiles[] = {{{16}}, {{8}}, {{4}}, {{2}}, {{1}}, {{0}}};
+
+static int launch_depthwise(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    enum { LANES = 16, ENOUGH_BYTES = 64 * 1024 };
+    const clconv_problem *p = r->problem;
+    double available = (double)r->device->info.local_memory_size;
+    double phase = (double)(divide_up(r->g.output[2], LANES) * LANES) +
+                   (double)((p->kernel[2] - 1) * p->dilation[2] / p->stride[2]) + 1;
+    size_t rows = tile->value[0] < r->g.output[1] ? tile->value[0] : r->g.output[1];
+    double in_rows = (double)(rows - 1) * (double)p->stride[1] +
+                     (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
+    double bytes = (double)p->kernel[0] * in_rows * phase * (double)p->stride[2] * sizeof(float);
+    if (bytes > available || (rows > 1 && bytes > ENOUGH_BYTES))
+        return 0;
+    l->step = rows;
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    if (p->kernel[1] == p->kernel[2] && (p->kernel[1] == 3 || p->kernel[1] == 5) &&
+        p->stride[2] <= 2 && p->dilation[2] == 1)
+        snprintf(l->options, sizeof l->options,
+                 " -DKERNEL_H=%zu -DKERNEL_W=%zu -DSTRIDE_W=%zu -DDILATION_W=1", p->kernel[1],
+                 p->kernel[2], p->stride[2]);
+    l->global[0] = divide_up(r->g.output[1], rows) * r->g.output[0];
+    l->global[1] = p->out_channels;
+    l->global[2] = p->batch;
+    return 1;
+}
+
+static int refuses_depthwise(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    if (r->g.in_per_group != 1)
+        return refuse(refusal, "a group has %zu input channels, but it takes 1", r->g.in_per_group);
+    return refuses_types(refusal, r);
+}
+
+/* Copying the rows and storing cost as much as two more taps. */
+static double seconds_depthwise(const clconv__request *r, const clconv__tile *tile) {
+    double overhead = 1 + 4 / (double)r->g.taps;
+    (void)tile;
+    return 1e-5 + overhead * seconds_at(r, 4e10 * filled(r->g.output[2], 16), 1e9);
 }
 
 /* ---- im2col + CLBlast ---- */
@@ -232,8 +280,10 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 
 const clconv__algo clconv__algos[] = {
     {"tiled", &clconv__kernel_ops, NULL, seconds_tiled, tiled_macros, tiled_tiles, launch_tiled},
-    {"vector", &clconv__vector_ops, refuses_vector, seconds_vector, vector_macros, vector_tiles,
+    {"vector", &clconv__vector_ops, refuses_types, seconds_vector, vector_macros, vector_tiles,
      launch_vector},
+    {"depthwise", &clconv__kernel_ops, refuses_depthwise, seconds_depthwise, depthwise_macros,
+     depthwise_tiles, launch_depthwise},
     {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, seconds_im2col, NULL, NULL, NULL},
     {"host", &clconv__host_ops, NULL, seconds_host, NULL, NULL, NULL},
     /* Last, because it never refuses a valid problem that the device can hold. */

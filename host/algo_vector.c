@@ -3,6 +3,7 @@
  * channel blocks; an input that is padded or not f32 is first copied to padded float planes.
  */
 #include "call.h"
+#include "opencl.h"
 
 #include <stdlib.h>
 
@@ -11,6 +12,7 @@ static const char *const stage_names[STAGES] = {"vector_pack", "vector_pad", "ve
 
 typedef struct vector_state {
     cl_kernel kernels[STAGES];            /* PAD is NULL where the input is read as it is */
+    cl_mem tap_from;                      /* where each tap reads, seen from the first */
     size_t whole[CLCONV_SPATIAL_AXES];    /* extents of a padded plane */
     size_t tiles, blocks;                 /* of pixels, and of all groups' channels */
     clconv__kernel_geometry from, padded; /* the input's own strides, and the planes' */
@@ -39,14 +41,15 @@ static void destroy(clconv_plan *plan) {
     for (int i = 0; i < STAGES; ++i)
         if (state->kernels[i])
             clReleaseKernel(state->kernels[i]);
+    if (state->tap_from)
+        clReleaseMemObject(state->tap_from);
     free(state);
     plan->state = NULL;
 }
 
-/* Extents of the planes, bytes of the workspace, and the two geometries. */
-static void lay_out(vector_state *state, clconv_plan *plan) {
+/* Extents of the planes and bytes of the workspace; fields become those of what is read. */
+static void lay_out(int64_t fields[CLCONV__FIELDS], vector_state *state, clconv_plan *plan) {
     const clconv_problem *p = &plan->problem;
-    int64_t fields[CLCONV__FIELDS];
     size_t plane = 1;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         state->whole[axis] = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
@@ -55,7 +58,7 @@ static void lay_out(vector_state *state, clconv_plan *plan) {
     size_t elements = plane * p->in_channels * p->batch;
     if (elements > INT32_MAX / 2)
         plan->wide_index = 1;
-    clconv__plan_fields(fields, plan, 0);
+    clconv__plan_fields(fields, plan, plan->request.g.taps);
     clconv__pack_geometry(&state->from, plan, fields);
     if (needs_planes(p)) {
         plan->workspace = round_up(elements * sizeof(float), 64);
@@ -68,11 +71,40 @@ static void lay_out(vector_state *state, clconv_plan *plan) {
     clconv__pack_geometry(&state->padded, plan, fields);
 }
 
+/* One integer per tap, as wide as the plan's indices. */
+static clconv_status make_taps(vector_state *state, const clconv_plan *plan,
+                               const int64_t f[CLCONV__FIELDS]) {
+    const size_t taps = plan->request.g.taps, *kernel = plan->problem.kernel;
+    const size_t size = plan->wide_index ? sizeof(cl_long) : sizeof(cl_int);
+    cl_int code;
+    char *table = malloc(taps * size);
+    if (!table)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", taps * size);
+    for (size_t tap = 0; tap < taps; ++tap) {
+        size_t rest = tap;
+        int64_t from = 0;
+        for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; rest /= kernel[axis--])
+            from += (int64_t)(rest % kernel[axis]) * f[CLCONV__FIELD_dilation_d + axis] *
+                    f[CLCONV__FIELD_x_d + axis];
+        from += (int64_t)rest * f[CLCONV__FIELD_x_c];
+        if (plan->wide_index)
+            ((cl_long *)table)[tap] = from;
+        else
+            ((cl_int *)table)[tap] = (cl_int)from;
+    }
+    state->tap_from =
+        clCreateBuffer(plan->request.device->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
+                       taps * size, table, &code);
+    free(table);
+    return clconv__cl_check(code, "clCreateBuffer");
+}
+
 static clconv_status create(clconv_plan *plan) {
     const clconv__geometry *g = &plan->request.g;
     clconv__launch launch;
     const clconv__tile *tile = clconv__fitting_tile(&launch, plan->algo, &plan->request);
-    clconv_status status = CLCONV_OK;
+    int64_t fields[CLCONV__FIELDS];
+    clconv_status status;
     vector_state *state = calloc(1, sizeof *state);
     if (!state)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
@@ -81,12 +113,13 @@ static clconv_status create(clconv_plan *plan) {
     state->tiles = divide_up(g->pixels, tile->value[1]);
     state->blocks = plan->problem.groups * divide_up(g->out_per_group, channels);
     plan->packed_bytes = state->blocks * g->taps * channels * sizeof(float);
-    lay_out(state, plan);
+    lay_out(fields, state, plan);
     clconv__plan_scalars(&state->scalars, plan);
+    status = make_taps(state, plan, fields);
     for (int i = 0; i < STAGES && !status; ++i)
         if (i != PAD || plan->workspace)
             status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "vector.cl",
-                                         stage_names[i], tile);
+                                         stage_names[i], tile, "");
     if (status)
         destroy(plan);
     return status;
@@ -150,6 +183,7 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
         {sizeof x_at, &x_at},
         {sizeof(cl_mem), &packed},
         {sizeof packed_at, &packed_at},
+        {sizeof(cl_mem), &state->tap_from},
         {sizeof(cl_mem), &t->bias.memory},
         {sizeof(cl_mem), &t->residual.memory},
         {sizeof(cl_mem), &t->output.memory},

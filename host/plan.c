@@ -28,7 +28,7 @@ static int needs_wide_index(const clconv_problem *p) {
 
 clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
                                   const clconv_problem *p, const char *file, const char *name,
-                                  const clconv__tile *tile) {
+                                  const clconv__tile *tile, const char *more_options) {
     char options[512];
     cl_program program;
     cl_int code;
@@ -40,6 +40,7 @@ clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
     for (int i = 0; tile && plan->algo->macros[i]; ++i)
         used += snprintf(options + used, sizeof options - (size_t)used, " -D%s=%u",
                          plan->algo->macros[i], tile->value[i]);
+    snprintf(options + used, sizeof options - (size_t)used, "%s", more_options);
     *kernel = NULL;
     clconv_status status = clconv__device_program(&program, plan->request.device, file, options);
     if (status)

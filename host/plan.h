@@ -28,7 +28,7 @@ size_t clconv__plan_workspace(const clconv_plan *plan);
  */
 clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
                                   const clconv_problem *problem, const char *file, const char *name,
-                                  const clconv__tile *tile);
+                                  const clconv__tile *tile, const char *more_options);
 
 /** Geometry as kernels take it: one integer per field, 32 or 64 bits wide. */
 typedef struct clconv__kernel_geometry {
