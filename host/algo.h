@@ -34,11 +34,15 @@ typedef struct clconv__algo {
     const struct clconv__algo_ops *ops;
     /** Nonzero and a sentence where the row cannot run; the shared refusals were asked before. */
     int (*refuses)(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
+    /** Raises the reference's bounds to the row's own; NULL where it sums the products themselves.
+     */
+    clconv_status (*bound)(double *bound, const clconv_problem *problem,
+                           const clconv_host_tensors *tensors);
     /** Estimated time; tile is the one that fits, NULL for rows without tiles. */
     double (*seconds)(const clconv__request *request, const clconv__tile *tile);
     /** Rows of one kernel: file is name.cl, kernel is name. NULL for other rows. */
     const char *const *macros; /* names of the tile's values; NULL-terminated */
-    const clconv__tile *tiles; /* ends with a tile of zeros; the first that fits is the default */
+    const clconv__tile *tiles; /* ends with a tile of zeros */
     /** Nonzero when the tile fits the device. */
     int (*launch)(clconv__launch *launch, const clconv__request *request, const clconv__tile *tile);
 } clconv__algo;
@@ -74,13 +78,21 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
 /** Estimated time of a row that does not refuse. */
 double clconv__algo_seconds(const clconv__algo *algo, const clconv__request *request);
 
-/** The first tile that fits, with its launch; NULL for none. */
+/** The row of a name; NULL for none. */
+const clconv__algo *clconv__find_algo(const char *name);
+
+/** Of the tiles that fit the one with the smallest estimate, with its launch; NULL for none. */
 const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__algo *algo,
                                          const clconv__request *request);
 
-extern const clconv__algo_ops clconv__kernel_ops; /* rows of one kernel */
-extern const clconv__algo_ops clconv__host_ops;   /* algo_host.c */
-extern const clconv__algo_ops clconv__im2col_ops; /* algo_im2col.c */
-extern const clconv__algo_ops clconv__vector_ops; /* algo_vector.c */
+extern const clconv__algo_ops clconv__kernel_ops;   /* rows of one kernel */
+extern const clconv__algo_ops clconv__host_ops;     /* algo_host.c */
+extern const clconv__algo_ops clconv__im2col_ops;   /* algo_im2col.c */
+extern const clconv__algo_ops clconv__vector_ops;   /* algo_vector.c */
+extern const clconv__algo_ops clconv__winograd_ops; /* algo_winograd.c */
+
+/** Floats that a padded input row takes in local memory, whole vectors of tiles of `out` outputs.
+ */
+size_t clconv__winograd_line(const clconv__request *request, size_t out);
 
 #endif

@@ -1,5 +1,6 @@
 /* The table of algorithms: what each refuses, how long it takes, and how its kernel is started. */
 #include "algo.h"
+#include "reference.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,14 +64,29 @@ double clconv__algo_seconds(const clconv__algo *algo, const clconv__request *r) 
     return algo->seconds(r, algo->tiles ? clconv__fitting_tile(&launch, algo, r) : NULL);
 }
 
+const clconv__algo *clconv__find_algo(const char *name) {
+    for (size_t i = 0; i < clconv__algo_count; ++i)
+        if (strcmp(clconv__algos[i].name, name) == 0)
+            return &clconv__algos[i];
+    return NULL;
+}
+
 const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__algo *algo,
                                          const clconv__request *r) {
+    const clconv__tile *best = NULL;
+    double best_seconds = 0;
     for (const clconv__tile *tile = algo->tiles; tile->value[0]; ++tile) {
-        memset(launch, 0, sizeof *launch);
-        if (algo->launch(launch, r, tile))
-            return tile;
+        clconv__launch candidate = {{0}, {0}, 0, 0, ""};
+        if (!algo->launch(&candidate, r, tile))
+            continue;
+        double seconds = algo->seconds(r, tile);
+        if (!best || seconds < best_seconds) {
+            best = tile;
+            best_seconds = seconds;
+            *launch = candidate;
+        }
     }
-    return NULL;
+    return best;
 }
 
 /* ---- estimates ---- */
@@ -244,6 +260,57 @@ static double seconds_depthwise(const clconv__request *r, const clconv__tile *ti
     return 1e-5 + overhead * seconds_at(r, 4e10 * filled(r->g.output[2], 16), 1e9);
 }
 
+/* ---- winograd ---- */
+
+static const char *const winograd_macros[] = {"VECTORS", "TILES", "M", NULL};
+static const clconv__tile winograd_4x4_tiles[] = {{{2, 7, 4}}, {{0}}};
+static const clconv__tile winograd_2x2_tiles[] = {{{2, 7, 2}}, {{0}}};
+
+size_t clconv__winograd_line(const clconv__request *r, size_t out) {
+    enum { TILES_OF_VECTOR = 8, LANES = 16 };
+    size_t tiles = divide_up(divide_up(r->g.output[2], out), TILES_OF_VECTOR) * TILES_OF_VECTOR;
+    size_t needed = tiles * out + 2 * LANES; /* the last vectors reach beyond their tiles */
+    size_t padded = r->problem->pad_begin[2] + r->problem->input[2];
+    return divide_up(needed > padded ? needed : padded, LANES) * LANES;
+}
+
+static int launch_winograd(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    size_t out = tile->value[2];
+    (void)l;
+    return (out + 2) * clconv__winograd_line(r, out) * sizeof(float) <=
+           r->device->info.local_memory_size;
+}
+
+static int refuses_winograd(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    if (p->kernel[0] != 1 || p->kernel[1] != 3 || p->kernel[2] != 3)
+        return refuse(refusal, "the kernel is %zux%zux%zu, but it takes 3x3", p->kernel[0],
+                      p->kernel[1], p->kernel[2]);
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        if (p->stride[axis] != 1 || (p->dilation[axis] != 1 && p->kernel[axis] != 1))
+            return refuse(refusal, "stride is %zu and dilation %zu on axis %c, but both must be 1",
+                          p->stride[axis], p->dilation[axis], "dhw"[axis]);
+    if (r->g.output[0] != 1 || p->input[0] != 1)
+        return refuse(refusal, "the problem is 3-D");
+    return refuses_types(refusal, r);
+}
+
+/* Multiplications at the rate of the vector row, transforms by the element. */
+static double seconds_winograd(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    size_t out = tile->value[2], side = out + 2;
+    double tiles = (double)p->batch * (double)divide_up(r->g.output[1], out) *
+                   (double)divide_up(r->g.output[2], out);
+    double products = 2.0 * (double)(side * side) * tiles * (double)r->g.in_per_group *
+                      (double)p->out_channels / filled(r->g.out_per_group, 32);
+    double transforms = tiles * ((double)p->in_channels * 25e-9 + (double)p->out_channels * 20e-9);
+    double weights =
+        4.0 * (double)(side * side) * (double)r->g.in_per_group * (double)p->out_channels;
+    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    double rate = r->device->info.kind == CLCONV_KIND_GPU ? 1e9 : 1e11;
+    return 4e-5 + (products / rate + transforms) / units + weights / 2.5e10;
+}
+
 /* ---- im2col + CLBlast ---- */
 
 static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
@@ -278,16 +345,23 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 
 /* ---- the table ---- */
 
+/* clang-format off: a table reads best with one row a line */
 const clconv__algo clconv__algos[] = {
-    {"tiled", &clconv__kernel_ops, NULL, seconds_tiled, tiled_macros, tiled_tiles, launch_tiled},
-    {"vector", &clconv__vector_ops, refuses_types, seconds_vector, vector_macros, vector_tiles,
-     launch_vector},
-    {"depthwise", &clconv__kernel_ops, refuses_depthwise, seconds_depthwise, depthwise_macros,
+    {"tiled", &clconv__kernel_ops, NULL, NULL, seconds_tiled, tiled_macros, tiled_tiles,
+     launch_tiled},
+    {"vector", &clconv__vector_ops, refuses_types, NULL, seconds_vector, vector_macros,
+     vector_tiles, launch_vector},
+    {"winograd_2x2", &clconv__winograd_ops, refuses_winograd, clconv__winograd_2x2_bound,
+     seconds_winograd, winograd_macros, winograd_2x2_tiles, launch_winograd},
+    {"winograd_4x4", &clconv__winograd_ops, refuses_winograd, clconv__winograd_4x4_bound,
+     seconds_winograd, winograd_macros, winograd_4x4_tiles, launch_winograd},
+    {"depthwise", &clconv__kernel_ops, refuses_depthwise, NULL, seconds_depthwise, depthwise_macros,
      depthwise_tiles, launch_depthwise},
-    {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, seconds_im2col, NULL, NULL, NULL},
-    {"host", &clconv__host_ops, NULL, seconds_host, NULL, NULL, NULL},
+    {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, NULL, seconds_im2col, NULL, NULL, NULL},
+    {"host", &clconv__host_ops, NULL, NULL, seconds_host, NULL, NULL, NULL},
     /* Last, because it never refuses a valid problem that the device can hold. */
-    {"direct", &clconv__kernel_ops, NULL, seconds_direct, direct_macros, direct_tiles,
+    {"direct", &clconv__kernel_ops, NULL, NULL, seconds_direct, direct_macros, direct_tiles,
      launch_direct},
 };
+/* clang-format on */
 const size_t clconv__algo_count = sizeof clconv__algos / sizeof clconv__algos[0];

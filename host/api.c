@@ -15,6 +15,10 @@ static clconv_status null_argument(const char *name) {
     return clconv__fail(CLCONV_INVALID_ARGUMENT, "%s is NULL", name);
 }
 
+static clconv_status unknown_algorithm(const char *name) {
+    return clconv__fail(CLCONV_UNKNOWN_ALGORITHM, "algorithm \"%.64s\" is unknown", name);
+}
+
 /* ---- algorithms ---- */
 
 size_t clconv_algorithm_count(void) {
@@ -36,11 +40,8 @@ clconv_status clconv_algorithm_check(char refusal[CLCONV_REFUSAL_SIZE], double *
     clconv_status status = clconv__geometry_of(&request.g, problem);
     if (status)
         return status;
-    for (size_t i = 0; i < clconv__algo_count; ++i)
-        if (strcmp(clconv__algos[i].name, algorithm) == 0)
-            algo = &clconv__algos[i];
-    if (!algo)
-        return clconv__fail(CLCONV_UNKNOWN_ALGORITHM, "algorithm \"%.64s\" is unknown", algorithm);
+    if (!(algo = clconv__find_algo(algorithm)))
+        return unknown_algorithm(algorithm);
     int refused = clconv__algo_refuses(sentence, algo, &request);
     if (refusal)
         strcpy(refusal, sentence);
@@ -49,6 +50,23 @@ clconv_status clconv_algorithm_check(char refusal[CLCONV_REFUSAL_SIZE], double *
     if (seconds)
         *seconds = clconv__algo_seconds(algo, &request);
     return CLCONV_OK;
+}
+
+int clconv_algorithm_is_exact(const char *algorithm) {
+    const clconv__algo *algo = algorithm ? clconv__find_algo(algorithm) : NULL;
+    return algo && !algo->bound;
+}
+
+clconv_status clconv_algorithm_bound(double *bound, const clconv_problem *problem,
+                                     const clconv_host_tensors *tensors, const char *algorithm) {
+    if (!bound || !tensors || !algorithm)
+        return null_argument(!bound ? "bound" : !tensors ? "tensors" : "algorithm");
+    const clconv__algo *algo = clconv__find_algo(algorithm);
+    if (!algo)
+        return unknown_algorithm(algorithm);
+    if (!tensors->input || !tensors->weights)
+        return null_argument(tensors->input ? "tensors.weights" : "tensors.input");
+    return algo->bound ? algo->bound(bound, problem, tensors) : CLCONV_OK;
 }
 
 /* ---- plans ---- */

@@ -134,13 +134,6 @@ size_t clconv__plan_workspace(const clconv_plan *plan) {
 
 /* ---- choosing ---- */
 
-static const clconv__algo *find_algo(const char *name) {
-    for (size_t i = 0; i < clconv__algo_count; ++i)
-        if (strcmp(clconv__algos[i].name, name) == 0)
-            return &clconv__algos[i];
-    return NULL;
-}
-
 static clconv_status create_with(clconv_plan *plan, const clconv__algo *algo,
                                  char refusal[CLCONV_REFUSAL_SIZE]) {
     *refusal = 0;
@@ -200,7 +193,7 @@ static clconv_status check_options(const clconv_plan_options *options) {
                             "options.version is %u, but this library knows %d; start from "
                             "CLCONV_PLAN_OPTIONS_INIT",
                             (unsigned)options->version, CLCONV_PLAN_OPTIONS_VERSION);
-    if (options->algorithm && !find_algo(options->algorithm))
+    if (options->algorithm && !clconv__find_algo(options->algorithm))
         return clconv__fail(CLCONV_UNKNOWN_ALGORITHM, "algorithm \"%.64s\" is unknown",
                             options->algorithm);
     return CLCONV_OK;
@@ -224,7 +217,7 @@ clconv_status clconv__plan_create(clconv_plan **plan, clconv_device *device,
     new->options = options ? *options : defaults;
     new->wide_index = needs_wide_index(problem);
     if (new->options.algorithm) {
-        const clconv__algo *algo = find_algo(new->options.algorithm);
+        const clconv__algo *algo = clconv__find_algo(new->options.algorithm);
         new->options.algorithm = algo->name; /* static storage, unlike the caller's */
         status = create_with(new, algo, refusal);
     } else {

@@ -153,9 +153,10 @@ static const activation_row activations[] = {
     [CLCONV_HARD_SWISH] = {hard_swish, 1.5, 10, 0},
 };
 
-static double lipschitz_of(const clconv_problem *p, const clconv__scalars *s) {
+double clconv__lipschitz(const clconv_problem *p) {
     double constant = activations[p->activation].lipschitz;
-    return p->activation == CLCONV_LEAKY_RELU ? fmax(constant, fabs(s->a)) : constant;
+    double slope = fabs(clconv__scalars_of(p).a);
+    return p->activation == CLCONV_LEAKY_RELU ? fmax(constant, slope) : constant;
 }
 
 /* Roundings on the longest path from a product to the output. */
@@ -165,8 +166,7 @@ static double roundings(const judge *j) {
            2 * (j->scalars.beta != 0);
 }
 
-/* n*u/(1-n*u); infinite where so many roundings prove nothing. */
-static double gamma_of(double n, double u) {
+double clconv__gamma(double n, double u) {
     return n * u < 1 ? n * u / (1 - n * u) : INFINITY;
 }
 
@@ -182,13 +182,13 @@ static double error_bound(const judge *j, double v, double r, double S) {
     if (u == 0)
         return 0;
     double n = roundings(j);
-    double argument = (gamma_of(n, u) + gamma_of(n, reference_u)) * S +
+    double argument = (clconv__gamma(n, u) + clconv__gamma(n, reference_u)) * S +
                       2 * n * type->accumulate_tiny * fmax(1, fabs(j->scalars.alpha));
     double evaluation = (u + reference_u) *
                         (row->relative_to_result * fabs(r) + row->relative_to_argument * fabs(v));
     if (row->relative_to_result != 0)
         evaluation += 4 * type->accumulate_tiny;
-    double bound = argument * lipschitz_of(p, &j->scalars) + evaluation;
+    double bound = argument * clconv__lipschitz(p) + evaluation;
     double storage = type->storage_roundoff * (fabs(r) + bound + 2 * type->storage_tiny);
     if (fabs(r) + bound + storage > type->largest)
         return INFINITY;

@@ -540,6 +540,22 @@ CLCONV_API clconv_status clconv_reference(double *output, double *bound,
                                           const clconv_problem *problem,
                                           const clconv_host_tensors *tensors);
 
+/**
+ * Whether an algorithm sums the products themselves, so that its result is exact wherever all
+ * partial sums are representable: 1. An algorithm that transforms them, such as Winograd's, and a
+ * name that is unknown give 0.
+ */
+CLCONV_API int clconv_algorithm_is_exact(const char *algorithm);
+
+/**
+ * Raises the bounds that clconv_reference() gave for a problem to those of one algorithm. They stay
+ * as they are for an algorithm that is exact; one that transforms has error constants of its own.
+ * @param bound one double per element as clconv_reference() filled it; changed in place
+ */
+CLCONV_API clconv_status clconv_algorithm_bound(double *bound, const clconv_problem *problem,
+                                                const clconv_host_tensors *tensors,
+                                                const char *algorithm);
+
 /** One element of type `type` at `index` of `data`, as a double. */
 CLCONV_API double clconv_element_get(const void *data, clconv_type type, size_t index);
 
