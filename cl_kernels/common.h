@@ -110,27 +110,26 @@ inline ushort float_to_bf16(float value) {
 
 /* ---- epilogue ---- */
 
-inline acc_t activate(acc_t v, scalars s) {
+/* The activation of a scalar or vector v of accumulators. */
 #if ACTIVATION == 1
-    return v > 0 ? v : (acc_t)0;
+#define ACTIVATE(v, s) fmax((v), (scalar_t)0)
 #elif ACTIVATION == 2
-    return v < s.a ? s.a : v > s.b ? s.b : v;
+#define ACTIVATE(v, s) fmin(fmax((v), (s).a), (s).b)
 #elif ACTIVATION == 3
-    return v < 0 ? s.a * v : v;
+#define ACTIVATE(v, s) (fmax((v), (scalar_t)0) + (s).a * fmin((v), (scalar_t)0))
 #elif ACTIVATION == 4
-    return 1 / (1 + exp(-v));
+#define ACTIVATE(v, s) (1 / (1 + exp(-(v))))
 #elif ACTIVATION == 5
-    return tanh(v);
+#define ACTIVATE(v, s) tanh(v)
 #elif ACTIVATION == 6
-    return v / (1 + exp(-v));
+#define ACTIVATE(v, s) ((v) / (1 + exp(-(v))))
 #elif ACTIVATION == 7
-    return (acc_t)0.5 * v * (1 + erf(v * (acc_t)0.70710678118654752440));
+#define ACTIVATE(v, s) ((scalar_t)0.5 * (v) * (1 + erf((v) * (scalar_t)0.70710678118654752440)))
 #elif ACTIVATION == 8
-    return v * fmin(fmax(v + 3, (acc_t)0), (acc_t)6) / 6;
+#define ACTIVATE(v, s) ((v)*fmin(fmax((v) + 3, (scalar_t)0), (scalar_t)6) / 6)
 #else
-    return v;
+#define ACTIVATE(v, s) (v)
 #endif
-}
 
 /* output = activation(alpha*acc + bias + residual + beta*output) at element `index`. */
 inline void finish(acc_t acc, scalars s, global const y_t *bias, global const y_t *residual,
@@ -148,5 +147,61 @@ inline void finish(acc_t acc, scalars s, global const y_t *bias, global const y_
 #if HAS_BETA
     v += s.beta * LOAD(y, index);
 #endif
-    STORE(y, index, activate(v, s));
+    STORE(y, index, ACTIVATE(v, s));
 }
+
+#if TYPE == TYPE_F32 || TYPE == TYPE_F16 || TYPE == TYPE_BF16
+#if TYPE == TYPE_F32 && !HAS_RESIDUAL && !HAS_BETA
+/* The first `count` elements of a vector. */
+inline void store_some(float16 v, global float *to, int count) {
+    float8 eight = v.lo;
+    float4 four;
+    float2 two;
+    if (count & 8) {
+        vstore8(v.lo, 0, to);
+        eight = v.hi;
+        to += 8;
+    }
+    four = eight.lo;
+    if (count & 4) {
+        vstore4(eight.lo, 0, to);
+        four = eight.hi;
+        to += 4;
+    }
+    two = four.lo;
+    if (count & 2) {
+        vstore2(four.lo, 0, to);
+        two = four.hi;
+        to += 2;
+    }
+    if (count & 1)
+        *to = two.x;
+}
+#endif
+
+/* The same for the first `count` of 16 outputs of one channel that lie `step` elements apart. */
+inline void finish16(float16 acc, scalars s, global const y_t *bias, global const y_t *residual,
+                     global y_t *y, index_t channel, index_t index, index_t step, int count) {
+#if TYPE == TYPE_F32 && !HAS_RESIDUAL && !HAS_BETA
+    if (step == 1) {
+        float16 v = acc;
+#if HAS_ALPHA
+        v *= s.alpha;
+#endif
+#if HAS_BIAS
+        v += bias[channel];
+#endif
+        v = ACTIVATE(v, s);
+        if (count == 16)
+            vstore16(v, 0, y + index);
+        else
+            store_some(v, y + index, count);
+        return;
+    }
+#endif
+    float values[16];
+    vstore16(acc, 0, values);
+    for (int i = 0; i < count; ++i)
+        finish(values[i], s, bias, residual, y, channel, index + i * step);
+}
+#endif

@@ -214,50 +214,63 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
     return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + 0.6e-9 * outputs / units;
 }
 
-/* ---- depthwise ---- */
+/* ---- lines ---- */
 
-/* Output rows of a band. */
-static const char *const depthwise_macros[] = {NULL};
-static const clconv__tile depthwise_tiles[] = {{{16}}, {{8}}, {{4}}, {{2}}, {{1}}, {{0}}};
+/* Channels and 16-pixel vectors of a register tile, and output rows of a band. */
+static const char *const lines_macros[] = {"OC", "VECTORS", "ROWS", NULL};
+static const clconv__tile lines_tiles[] = {
+    {{8, 2, 16}}, {{8, 2, 4}}, {{8, 1, 4}},  {{8, 1, 1}}, {{1, 4, 32}}, {{1, 2, 32}},
+    {{1, 1, 32}}, {{1, 2, 8}}, {{1, 1, 16}}, {{1, 1, 4}}, {{1, 1, 1}},  {{0}},
+};
 
-static int launch_depthwise(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
-    enum { LANES = 16, ENOUGH_BYTES = 64 * 1024 };
+/* Rows of a band: no more than there are. */
+static size_t lines_rows(const clconv__request *r, const clconv__tile *tile) {
+    return tile->value[2] < r->g.output[1] ? tile->value[2] : r->g.output[1];
+}
+
+/* Floats of local memory. */
+static double lines_floats(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
-    double available = (double)r->device->info.local_memory_size;
-    double phase = (double)(divide_up(r->g.output[2], LANES) * LANES) +
+    size_t pixels = 16 * (size_t)tile->value[1];
+    double phase = (double)(divide_up(r->g.output[2], pixels) * pixels) +
                    (double)((p->kernel[2] - 1) * p->dilation[2] / p->stride[2]) + 1;
-    size_t rows = tile->value[0] < r->g.output[1] ? tile->value[0] : r->g.output[1];
-    double in_rows = (double)(rows - 1) * (double)p->stride[1] +
+    double in_rows = (double)(lines_rows(r, tile) - 1) * (double)p->stride[1] +
                      (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
-    double bytes = (double)p->kernel[0] * in_rows * phase * (double)p->stride[2] * sizeof(float);
-    if (bytes > available || (rows > 1 && bytes > ENOUGH_BYTES))
+    return (double)(r->g.in_per_group * p->kernel[0]) * in_rows * phase * (double)p->stride[2];
+}
+
+static int launch_lines(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    double bytes = lines_floats(r, tile) * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size)
         return 0;
-    l->step = rows;
+    int is_square = p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 && p->kernel[1] <= 7;
+    if (is_square && p->kernel[0] == 1 && p->stride[2] <= 2 && p->dilation[2] == 1)
+        snprintf(l->options, sizeof l->options,
+                 " -DKERNEL_D=1 -DKERNEL_H=%zu -DKERNEL_W=%zu -DSTRIDE_W=%zu -DDILATION_W=1",
+                 p->kernel[1], p->kernel[2], p->stride[2]);
+    l->step = lines_rows(r, tile);
     l->local_bytes = (size_t)bytes;
     for (int i = 0; i < 3; ++i)
         l->local[i] = 1;
-    if (p->kernel[1] == p->kernel[2] && (p->kernel[1] == 3 || p->kernel[1] == 5) &&
-        p->stride[2] <= 2 && p->dilation[2] == 1)
-        snprintf(l->options, sizeof l->options,
-                 " -DKERNEL_H=%zu -DKERNEL_W=%zu -DSTRIDE_W=%zu -DDILATION_W=1", p->kernel[1],
-                 p->kernel[2], p->stride[2]);
-    l->global[0] = divide_up(r->g.output[1], rows) * r->g.output[0];
-    l->global[1] = p->out_channels;
+    l->global[0] = divide_up(r->g.output[1], l->step) * r->g.output[0];
+    l->global[1] = p->groups;
     l->global[2] = p->batch;
     return 1;
 }
 
-static int refuses_depthwise(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
-    if (r->g.in_per_group != 1)
-        return refuse(refusal, "a group has %zu input channels, but it takes 1", r->g.in_per_group);
-    return refuses_types(refusal, r);
-}
-
-/* Copying the rows and storing cost as much as two more taps. */
-static double seconds_depthwise(const clconv__request *r, const clconv__tile *tile) {
-    double overhead = 1 + 4 / (double)r->g.taps;
-    (void)tile;
-    return 1e-5 + overhead * seconds_at(r, 4e10 * filled(r->g.output[2], 16), 1e9);
+/* Sums, the copy into local memory, and a copy that leaves the first-level cache. */
+static double seconds_lines(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    double bands = (double)divide_up(r->g.output[1], lines_rows(r, tile)) * (double)r->g.output[0] *
+                   (double)p->groups * (double)p->batch;
+    double floats = lines_floats(r, tile);
+    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    double useful = filled(r->g.output[2], 16 * (size_t)tile->value[1]) *
+                    filled(r->g.out_per_group, tile->value[0]);
+    double rate = (tile->value[0] > 1 ? 9e10 : 4e10) * useful * (floats > 16384 ? 0.8 : 1);
+    double waves = bands < units ? (double)units / bands : 1;
+    return 1e-5 + seconds_at(r, rate, 1e9) * waves + bands * (1e-7 + floats * 0.15e-9) / units;
 }
 
 /* ---- winograd ---- */
@@ -345,23 +358,25 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 
 /* ---- the table ---- */
 
-/* clang-format off: a table reads best with one row a line */
+/* clang-format off */
 const clconv__algo clconv__algos[] = {
-    {"tiled", &clconv__kernel_ops, NULL, NULL, seconds_tiled, tiled_macros, tiled_tiles,
-     launch_tiled},
-    {"vector", &clconv__vector_ops, refuses_types, NULL, seconds_vector, vector_macros,
-     vector_tiles, launch_vector},
+    {"tiled", &clconv__kernel_ops, NULL, NULL, seconds_tiled,
+     tiled_macros, tiled_tiles, launch_tiled},
+    {"vector", &clconv__vector_ops, refuses_types, NULL, seconds_vector,
+     vector_macros, vector_tiles, launch_vector},
     {"winograd_2x2", &clconv__winograd_ops, refuses_winograd, clconv__winograd_2x2_bound,
      seconds_winograd, winograd_macros, winograd_2x2_tiles, launch_winograd},
     {"winograd_4x4", &clconv__winograd_ops, refuses_winograd, clconv__winograd_4x4_bound,
      seconds_winograd, winograd_macros, winograd_4x4_tiles, launch_winograd},
-    {"depthwise", &clconv__kernel_ops, refuses_depthwise, NULL, seconds_depthwise, depthwise_macros,
-     depthwise_tiles, launch_depthwise},
-    {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, NULL, seconds_im2col, NULL, NULL, NULL},
-    {"host", &clconv__host_ops, NULL, NULL, seconds_host, NULL, NULL, NULL},
+    {"lines", &clconv__kernel_ops, refuses_types, NULL, seconds_lines,
+     lines_macros, lines_tiles, launch_lines},
+    {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, NULL, seconds_im2col,
+     NULL, NULL, NULL},
+    {"host", &clconv__host_ops, NULL, NULL, seconds_host,
+     NULL, NULL, NULL},
     /* Last, because it never refuses a valid problem that the device can hold. */
-    {"direct", &clconv__kernel_ops, NULL, NULL, seconds_direct, direct_macros, direct_tiles,
-     launch_direct},
+    {"direct", &clconv__kernel_ops, NULL, NULL, seconds_direct,
+     direct_macros, direct_tiles, launch_direct},
 };
 /* clang-format on */
 const size_t clconv__algo_count = sizeof clconv__algos / sizeof clconv__algos[0];
