@@ -27,15 +27,13 @@ kernel void im2col(const geometry g, const offsets at, global const x_t *restric
     columns[tap * g.step + column] = value;
 }
 
-/* Alpha and beta are the GEMM's; what it wrote is the sum here. */
+/* Alpha and beta are the GEMM's, what it wrote is the sum here, and there is no residual. */
 kernel void im2col_epilogue(const geometry g, const offsets at, const scalars s,
-                            global const y_t *restrict bias, global const y_t *residual,
-                            global y_t *y) {
+                            global const y_t *restrict bias, global y_t *y) {
     index_t pixel = (index_t)get_global_id(0);
     if (pixel >= g.out_d * g.out_h * g.out_w)
         return;
     index_t channel = (index_t)get_global_id(1), n = (index_t)get_global_id(2);
     index_t index = n * g.y_n + channel * g.y_c + pixel;
-    finish(LOAD(y, at.y + index), s, bias + at.bias, residual + at.residual, y + at.y, channel,
-           index);
+    finish(LOAD(y, at.y + index), s, bias + at.bias, y, y + at.y, channel, index);
 }

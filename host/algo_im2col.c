@@ -36,7 +36,7 @@ static int input_is_columns(const clconv_plan *plan) {
 }
 
 static int has_epilogue(const clconv_problem *p) {
-    return p->has_bias || p->has_residual || p->activation != CLCONV_ACTIVATION_NONE;
+    return p->has_bias || p->activation != CLCONV_ACTIVATION_NONE;
 }
 
 static void destroy(clconv_plan *plan) {
@@ -182,9 +182,11 @@ static clconv_status finish(clconv__call *call, cl_event *event) {
     const clconv_tensors *t = &call->tensors;
     const clconv_problem *p = &call->plan->problem;
     const clconv__argument arguments[] = {
-        {state->geometry.size, &state->geometry.values}, {sizeof call->offsets, &call->offsets},
-        {state->scalars.size, &state->scalars.values},   {sizeof(cl_mem), &t->bias.memory},
-        {sizeof(cl_mem), &t->residual.memory},           {sizeof(cl_mem), &t->output.memory},
+        {state->geometry.size, &state->geometry.values},
+        {sizeof call->offsets, &call->offsets},
+        {state->scalars.size, &state->scalars.values},
+        {sizeof(cl_mem), &t->bias.memory},
+        {sizeof(cl_mem), &t->output.memory},
     };
     const clconv__range range = {{call->plan->request.g.pixels, p->out_channels, p->batch},
                                  clconv__line_group(call->plan)};

@@ -338,6 +338,8 @@ static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reque
         return refuse(refusal, "type %s is not f32 or f64", clconv__type_names[p->type]);
     if (p->weights_layout != CLCONV_OIHW)
         return refuse(refusal, "weights are ohwi, but its matrix needs oihw");
+    if (p->has_residual)
+        return refuse(refusal, "the GEMM would overwrite a residual that lies in the output");
     if (!pixels_are_dense || (p->out_channels > 1 && y[1] < r->g.pixels))
         return refuse(refusal, "the pixels of an output channel do not lie one behind the other");
     return 0;

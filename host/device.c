@@ -439,16 +439,18 @@ static clconv_status open_best(clconv_device **device) {
     return status;
 }
 
+/* A decimal number; one beyond what a machine can have names no device. */
+static int parse_number(const char **at, unsigned *number) {
+    const char *start = *at;
+    for (*number = 0; **at >= '0' && **at <= '9'; ++*at)
+        *number = *number > 99999 ? *number : *number * 10 + (unsigned)(**at - '0');
+    return *at > start;
+}
+
 /* "platform:device" in decimal. */
 static int parse_numbers(const char *selector, unsigned *platform, unsigned *index) {
-    char *end;
-    if (*selector < '0' || *selector > '9')
-        return 0;
-    *platform = (unsigned)strtoul(selector, &end, 10);
-    if (*end != ':' || end[1] < '0' || end[1] > '9')
-        return 0;
-    *index = (unsigned)strtoul(end + 1, &end, 10);
-    return !*end;
+    return parse_number(&selector, platform) && *selector++ == ':' &&
+           parse_number(&selector, index) && !*selector;
 }
 
 static clconv_status open_numbered(clconv_device **device, const char *selector, unsigned platform,

@@ -375,6 +375,9 @@ static clconv_status check_tensors(const clconv_problem *p, const size_t output[
     for (int tensor = CLCONV_INPUT; tensor <= CLCONV_OUTPUT; ++tensor) {
         size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES], elements;
         size_t size = clconv_type_size(clconv_tensor_type(p, (clconv_tensor)tensor));
+        if ((tensor == CLCONV_BIAS && !p->has_bias) ||
+            (tensor == CLCONV_RESIDUAL && !p->has_residual))
+            continue;
         clconv_status status = tensor_shape(extent, stride, p, (clconv_tensor)tensor, output);
         if (!status)
             status = span(&elements, extent, stride, size, tensor_names[tensor]);

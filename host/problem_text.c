@@ -423,17 +423,18 @@ static int uses_depth(const clconv_problem *p) {
            p->pad_begin[0] || p->pad_end[0] || p->output_padding[0];
 }
 
-/* End pads, but only where the output alone would not give the same ones back. */
-static void put_right_pads(writer *w, const clconv_problem *p, const size_t output[], int first) {
+/* Whether the output alone would give other end pads back. */
+static int needs_right_pads(const clconv_problem *p, const size_t output[]) {
     parser s = {.problem = *p};
-    for (int axis = first; axis < CLCONV_SPATIAL_AXES; ++axis) {
+    int differs = 0;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         s.items[OUTPUT][axis] = output[axis];
         s.items[PAD][axis] = p->pad_begin[axis];
         s.item_given[OUTPUT][axis] = s.item_given[PAD][axis] = 1;
         fill_pads(&s, axis);
-        if (s.problem.pad_end[axis] != p->pad_end[axis])
-            put(w, "r%c%zu", axis_letters[axis], p->pad_end[axis]);
+        differs |= s.problem.pad_end[axis] != p->pad_end[axis];
     }
+    return differs;
 }
 
 static void put_geometry(writer *w, const clconv_problem *p, const size_t output[]) {
@@ -455,7 +456,8 @@ static void put_geometry(writer *w, const clconv_problem *p, const size_t output
     put_axes(w, "s", p->stride, first);
     put(w, "_");
     put_axes(w, "p", p->pad_begin, first);
-    put_right_pads(w, p, output, first);
+    if (needs_right_pads(p, output))
+        put_axes(w, "r", p->pad_end, first);
     put(w, "_");
     put_axes(w, "d", zero_based, first);
     if (memcmp(p->output_padding, none, sizeof none) != 0) {
