@@ -135,8 +135,7 @@ static double seconds_direct(const clconv__request *r, const clconv__tile *tile)
 
 static const char *const tiled_macros[] = {"LOCAL_W", "LOCAL_H", "PIXELS", "TILE_OC", NULL};
 static const clconv__tile tiled_tiles[] = {
-    {{8, 8, 4, 8}}, {{8, 8, 2, 8}}, {{8, 8, 1, 8}}, {{8, 8, 1, 4}}, {{8, 4, 1, 8}},
-    {{4, 4, 1, 4}}, {{4, 1, 1, 4}}, {{1, 1, 1, 4}}, {{0}},
+    {{8, 8, 4, 8}}, {{8, 8, 1, 8}}, {{8, 4, 1, 4}}, {{4, 1, 1, 4}}, {{1, 1, 1, 4}}, {{0}},
 };
 
 /* Bytes of local memory for each input channel of a reduction step. */
@@ -217,10 +216,10 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
 /* ---- lines ---- */
 
 /* Channels and 16-pixel vectors of a register tile, and output rows of a band. */
-static const char *const lines_macros[] = {"OC", "VECTORS", "ROWS", NULL};
+static const char *const lines_macros[] = {"OC", "VECTORS", NULL}; /* rows are no macro */
 static const clconv__tile lines_tiles[] = {
-    {{8, 2, 16}}, {{8, 2, 4}}, {{8, 1, 4}},  {{8, 1, 1}}, {{1, 4, 32}}, {{1, 2, 32}},
-    {{1, 1, 32}}, {{1, 2, 8}}, {{1, 1, 16}}, {{1, 1, 4}}, {{1, 1, 1}},  {{0}},
+    {{8, 2, 16}}, {{8, 2, 4}}, {{8, 1, 4}}, {{8, 1, 1}}, {{1, 2, 32}},
+    {{1, 1, 32}}, {{1, 2, 8}}, {{1, 1, 8}}, {{1, 1, 1}}, {{0}},
 };
 
 /* Rows of a band: no more than there are. */
@@ -244,7 +243,8 @@ static int launch_lines(clconv__launch *l, const clconv__request *r, const clcon
     double bytes = lines_floats(r, tile) * sizeof(float);
     if (bytes > (double)r->device->info.local_memory_size)
         return 0;
-    int is_square = p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 && p->kernel[1] <= 7;
+    int is_square =
+        p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 && p->kernel[1] > 1 && p->kernel[1] <= 7;
     if (is_square && p->kernel[0] == 1 && p->stride[2] <= 2 && p->dilation[2] == 1)
         snprintf(l->options, sizeof l->options,
                  " -DKERNEL_D=1 -DKERNEL_H=%zu -DKERNEL_W=%zu -DSTRIDE_W=%zu -DDILATION_W=1",
