@@ -66,6 +66,9 @@ clconv_status clconv_algorithm_bound(double *bound, const clconv_problem *proble
         return unknown_algorithm(algorithm);
     if (!tensors->input || !tensors->weights)
         return null_argument(tensors->input ? "tensors.weights" : "tensors.input");
+    clconv_status status = clconv_problem_validate(problem);
+    if (status)
+        return status;
     return algo->bound ? algo->bound(bound, problem, tensors) : CLCONV_OK;
 }
 

@@ -344,8 +344,13 @@ static int overlaps(const tensor_row *a, size_t a_offset, const tensor_row *b, s
            b_offset * b->element_size < (a_offset + a->elements) * a->element_size;
 }
 
-static clconv_status check_overlaps(const tensor_row *rows, size_t count, const clconv_tensors *t) {
+static clconv_status check_overlaps(const tensor_row *rows, size_t count, const clconv_tensors *t,
+                                    size_t workspace) {
     const tensor_row *output = &rows[count - 1];
+    const tensor_row scratch = {CLCONV_OUTPUT, "workspace", workspace, 1};
+    if (workspace && t->workspace.memory == t->output.memory &&
+        overlaps(&scratch, t->workspace.offset, output, t->output.offset))
+        return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.workspace overlaps tensors.output");
     for (size_t i = 0; i + 1 < count; ++i) {
         clconv_buffer other = buffer_of(t, rows[i].tensor);
         int is_same_residual =
@@ -373,7 +378,7 @@ static clconv_status check_buffers(const clconv_plan *plan, const clconv_tensors
         status = clconv__fail(CLCONV_INVALID_ARGUMENT,
                               "tensors.workspace.offset is %zu, but must be divisible by 64",
                               t->workspace.offset);
-    return status ? status : check_overlaps(rows, count, t);
+    return status ? status : check_overlaps(rows, count, t, workspace);
 }
 
 static clconv_status check_queue(const clconv_plan *plan, cl_command_queue queue) {

@@ -2,6 +2,7 @@
 
 #include "element.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -113,6 +114,10 @@ static clconv_status check_scalars(const clconv_problem *p) {
         if (isnan(rows[i].value) || (isinf(rows[i].value) && p->activation != CLCONV_CLAMP) ||
             (isinf(rows[i].value) && i < 2))
             return clconv__fail(CLCONV_INVALID_PROBLEM, "%s is %g, but must be finite",
+                                rows[i].field, rows[i].value);
+        else if (p->type != CLCONV_F64 && fabs(rows[i].value) > FLT_MAX &&
+                 (i < 2 || p->activation != CLCONV_CLAMP))
+            return clconv__fail(CLCONV_INVALID_PROBLEM, "%s is %g, beyond the range of f32",
                                 rows[i].field, rows[i].value);
     if (p->activation == CLCONV_CLAMP && p->activation_a > p->activation_b)
         return clconv__fail(CLCONV_INVALID_PROBLEM,
