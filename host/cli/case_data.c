@@ -3,11 +3,11 @@
 #include "random.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* A quiet NaN in every floating-point type, and unlikely as an integer. */
-enum { POISON = 0xff };
+const char *const data_kind_names[DATA_KINDS] = {"exact", "real"};
+
+/* ---- walking over tensors ---- */
 
 void visit_elements(const size_t extent[CLCONV_TENSOR_AXES],
                     const size_t stride[CLCONV_TENSOR_AXES],
@@ -23,8 +23,36 @@ void visit_elements(const size_t extent[CLCONV_TENSOR_AXES],
                 }
 }
 
-/* Products per output. */
-static double taps_of(const clconv_problem *p) {
+size_t count_of(const size_t extent[CLCONV_TENSOR_AXES]) {
+    return extent[0] * extent[1] * extent[2] * extent[3] * extent[4];
+}
+
+int is_dense(const size_t extent[CLCONV_TENSOR_AXES], const size_t stride[CLCONV_TENSOR_AXES]) {
+    size_t step = 1;
+    for (int axis = CLCONV_TENSOR_AXES - 1; axis >= 0; step *= extent[axis--])
+        if (extent[axis] > 1 && stride[axis] != step)
+            return 0;
+    return 1;
+}
+
+void place_of(size_t place[CLCONV_TENSOR_AXES], const size_t extent[CLCONV_TENSOR_AXES],
+              size_t dense) {
+    for (int axis = CLCONV_TENSOR_AXES - 1; axis >= 0; --axis) {
+        place[axis] = dense % extent[axis];
+        dense /= extent[axis];
+    }
+}
+
+size_t index_of(const size_t place[CLCONV_TENSOR_AXES], const size_t stride[CLCONV_TENSOR_AXES]) {
+    size_t index = 0;
+    for (int axis = 0; axis < CLCONV_TENSOR_AXES; ++axis)
+        index += place[axis] * stride[axis];
+    return index;
+}
+
+/* ---- exactness ---- */
+
+double case_taps(const clconv_problem *p) {
     return (double)(p->in_channels / p->groups) * (double)p->kernel[0] * (double)p->kernel[1] *
            (double)p->kernel[2];
 }
@@ -41,13 +69,138 @@ int case_is_exact(const clconv_problem *p) {
                                is_mild(p->activation_b / 2));
     /* |x| and |w| are at most 3; with alpha up to 4 in quarters a sum needs 9*16 units a tap. */
     return activation_is_exact && is_mild(p->alpha) && is_mild(p->beta) &&
-           taps_of(p) * 9 * 16 + 1000 < 0x1p24;
+           case_taps(p) * 9 * 16 + 1000 < 0x1p24;
+}
+
+/* ---- poison ---- */
+
+void poison_fill(void *memory, size_t size, poison_kind poison) {
+    /* Pairs of bytes, low one first: 0xffff and 0x7fff are quiet NaNs in halves, and repeated in
+     * floats and doubles. */
+    static const unsigned char high[POISONS] = {0xff, 0x7f};
+    unsigned char *bytes = memory;
+    memset(bytes, 0xff, size);
+    if (high[poison] != 0xff)
+        for (size_t i = 1; i < size; i += 2)
+            bytes[i] = high[poison];
+}
+
+typedef struct element_copy {
+    unsigned char *to;
+    const unsigned char *from;
+    size_t element;
+} element_copy;
+
+static void copy_element(void *context, size_t dense, size_t in_memory) {
+    const element_copy *c = context;
+    (void)dense;
+    memcpy(c->to + in_memory * c->element, c->from + in_memory * c->element, c->element);
+}
+
+void case_data_poison(unsigned char *image, const case_data *data, clconv_tensor tensor,
+                      poison_kind poison) {
+    size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
+    const tensor_image *from = &data->images[tensor];
+    size_t guard = GUARD_ELEMENTS * from->element;
+    element_copy copy = {image + guard, from->bytes + guard, from->element};
+    poison_fill(image, from->size, poison);
+    if (!from->size || (tensor == CLCONV_OUTPUT && data->problem.beta == 0) ||
+        clconv_tensor_shape(extent, stride, &data->problem, tensor))
+        return;
+    if (from->size - 2 * guard == count_of(extent) * from->element)
+        memcpy(copy.to, copy.from, from->size - 2 * guard);
+    else
+        visit_elements(extent, stride, copy_element, &copy);
+}
+
+/* ---- memory ---- */
+
+/* Images begin where any type may lie. */
+static size_t padded(size_t size) {
+    return (size + 63) / 64 * 64;
+}
+
+static clconv_status measure(tensor_image *image, const clconv_problem *p, clconv_tensor tensor) {
+    size_t elements;
+    clconv_status status = clconv_tensor_elements(&elements, p, tensor);
+    if (status || !elements)
+        return status;
+    image->type = clconv_tensor_type(p, tensor);
+    image->element = clconv_type_size(image->type);
+    if (elements > (SIZE_MAX >> 8) / image->element)
+        return CLCONV_OUT_OF_MEMORY;
+    image->size = (elements + 2 * GUARD_ELEMENTS) * image->element;
+    return CLCONV_OK;
+}
+
+/* Sizes of all images and of them together. */
+static clconv_status lay_out(case_data *data, size_t *total, const clconv_problem *problem,
+                             data_kind kind) {
+    clconv_status status = CLCONV_OK;
+    memset(data, 0, sizeof *data);
+    data->problem = *problem;
+    data->kind = kind;
+    *total = 0;
+    for (int t = 0; t < TENSORS && !status; ++t) {
+        status = measure(&data->images[t], problem, (clconv_tensor)t);
+        *total += padded(data->images[t].size);
+    }
+    *total += data->images[CLCONV_OUTPUT].size;
+    return status;
+}
+
+static void point_to_memory(case_data *data) {
+    unsigned char *next = data->memory.bytes;
+    for (int t = 0; t < TENSORS; ++t) {
+        if (data->images[t].size)
+            data->images[t].bytes = next;
+        next += padded(data->images[t].size);
+    }
+    data->result = next;
+}
+
+size_t case_data_size(const clconv_problem *problem) {
+    case_data data;
+    size_t total;
+    return lay_out(&data, &total, problem, DATA_EXACT) ? SIZE_MAX : total;
+}
+
+clconv_status case_data_allocate(case_data *data, const clconv_problem *problem, data_kind kind) {
+    size_t total;
+    clconv_status status = lay_out(data, &total, problem, kind);
+    if (!status && !shared_memory_make(&data->memory, total))
+        status = CLCONV_OUT_OF_MEMORY;
+    if (!status)
+        point_to_memory(data);
+    return status;
+}
+
+clconv_status case_data_map(case_data *data, const clconv_problem *problem, data_kind kind,
+                            int descriptor) {
+    size_t total;
+    clconv_status status = lay_out(data, &total, problem, kind);
+    if (!shared_memory_map(&data->memory, descriptor, total))
+        return CLCONV_OUT_OF_MEMORY;
+    point_to_memory(data);
+    return status;
+}
+
+void case_data_free(case_data *data) {
+    shared_memory_free(&data->memory);
+    memset(data->images, 0, sizeof data->images);
+}
+
+clconv_host_tensors case_data_tensors(const case_data *data) {
+    return (clconv_host_tensors){
+        image_tensor(&data->images[CLCONV_INPUT]), image_tensor(&data->images[CLCONV_WEIGHTS]),
+        image_tensor(&data->images[CLCONV_BIAS]), image_tensor(&data->images[CLCONV_RESIDUAL]),
+        image_tensor(&data->images[CLCONV_OUTPUT])};
 }
 
 /* ---- filling ---- */
 
 typedef struct filler {
-    tensor_image *image;
+    const tensor_image *image;
     data_kind kind;
     uint64_t state;
 } filler;
@@ -69,22 +222,15 @@ static void fill_element(void *context, size_t dense, size_t in_memory) {
     clconv_element_set(image_tensor(f->image), f->image->type, in_memory, draw(f));
 }
 
-static clconv_status make_image(tensor_image *image, const clconv_problem *p, clconv_tensor tensor,
-                                data_kind kind, uint64_t seed) {
-    size_t elements, extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
-    clconv_status status;
-    if ((status = clconv_tensor_elements(&elements, p, tensor)) ||
-        (status = clconv_tensor_shape(extent, stride, p, tensor)) || !elements)
+static clconv_status fill(const case_data *data, clconv_tensor tensor, uint64_t seed) {
+    size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
+    const tensor_image *image = &data->images[tensor];
+    filler f = {image, data->kind, seed};
+    clconv_status status = clconv_tensor_shape(extent, stride, &data->problem, tensor);
+    if (status || !image->size)
         return status;
-    image->type = clconv_tensor_type(p, tensor);
-    image->element = clconv_type_size(image->type);
-    size_t total = elements + 2 * GUARD_ELEMENTS;
-    if (total > SIZE_MAX / image->element || !(image->bytes = malloc(total * image->element)))
-        return CLCONV_OUT_OF_MEMORY;
-    image->size = total * image->element;
-    memset(image->bytes, POISON, image->size);
-    filler f = {image, kind, seed};
-    if (tensor != CLCONV_OUTPUT || p->beta != 0)
+    poison_fill(image->bytes, image->size, POISON_FIRST);
+    if (tensor != CLCONV_OUTPUT || data->problem.beta != 0)
         visit_elements(extent, stride, fill_element, &f);
     return CLCONV_OK;
 }
@@ -101,29 +247,14 @@ clconv_status case_data_make(case_data *data, const clconv_problem *problem, dat
                              uint64_t seed) {
     char text[CLCONV_PROBLEM_TEXT_SIZE];
     clconv_problem unnamed = *problem;
-    memset(data, 0, sizeof *data);
     unnamed.name[0] = 0;
     clconv_status status = clconv_problem_format(text, sizeof text, &unnamed);
+    if (status || (status = case_data_allocate(data, problem, kind)))
+        return status;
     uint64_t mixed = mix_text(seed, text);
-    data->problem = *problem;
-    data->kind = kind;
-    for (int tensor = CLCONV_INPUT; tensor <= CLCONV_OUTPUT && !status; ++tensor)
-        status = make_image(&data->images[tensor], problem, (clconv_tensor)tensor, kind,
-                            random_next(&mixed));
+    for (int t = 0; t < TENSORS && !status; ++t)
+        status = fill(data, (clconv_tensor)t, random_next(&mixed));
     if (status)
         case_data_free(data);
     return status;
-}
-
-void case_data_free(case_data *data) {
-    for (int tensor = CLCONV_INPUT; tensor <= CLCONV_OUTPUT; ++tensor)
-        free(data->images[tensor].bytes);
-    memset(data->images, 0, sizeof data->images);
-}
-
-clconv_host_tensors case_data_tensors(const case_data *data) {
-    return (clconv_host_tensors){
-        image_tensor(&data->images[CLCONV_INPUT]), image_tensor(&data->images[CLCONV_WEIGHTS]),
-        image_tensor(&data->images[CLCONV_BIAS]), image_tensor(&data->images[CLCONV_RESIDUAL]),
-        image_tensor(&data->images[CLCONV_OUTPUT])};
 }

@@ -4,6 +4,7 @@
 #define CLCONV_CLI_CASE_DATA_H
 
 #include "clconv.h"
+#include "shared_memory.h"
 
 /** What a tensor is filled with. */
 typedef enum data_kind {
@@ -12,14 +13,23 @@ typedef enum data_kind {
     DATA_KINDS
 } data_kind;
 
+/** "exact" or "real". */
+extern const char *const data_kind_names[DATA_KINDS];
+
+/**
+ * What lies wherever no element of a tensor lies: a NaN in every floating-point type. Results must
+ * not depend on which.
+ */
+typedef enum poison_kind { POISON_FIRST, POISON_SECOND, POISONS } poison_kind;
+
 /** Elements between the beginning of an image and its tensor, and behind the tensor at least. */
 #define GUARD_ELEMENTS 67
 
-/** One tensor with guards, filled with a NaN pattern wherever no element of the tensor lies. */
+/** One tensor with guards. */
 typedef struct tensor_image {
-    unsigned char *bytes; /* owned */
-    size_t size;          /* of the image, in bytes; 0 where the problem lacks the tensor */
-    size_t element;       /* bytes of an element */
+    unsigned char *bytes;
+    size_t size;    /* of the image, in bytes; 0 where the problem lacks the tensor */
+    size_t element; /* bytes of an element */
     clconv_type type;
 } tensor_image;
 
@@ -28,12 +38,29 @@ static inline void *image_tensor(const tensor_image *image) {
     return image->bytes ? image->bytes + GUARD_ELEMENTS * image->element : NULL;
 }
 
-/** Images in the order of clconv_tensor. The output has its old content where beta reads it. */
+enum { TENSORS = CLCONV_OUTPUT + 1 };
+
+/**
+ * Images in the order of clconv_tensor, and one for the result. The output has its old content
+ * where beta reads it. All lie in one block that another process can map.
+ */
 typedef struct case_data {
     clconv_problem problem;
     data_kind kind;
-    tensor_image images[CLCONV_OUTPUT + 1];
+    tensor_image images[TENSORS];
+    unsigned char *result; /* of a run: as large as the image of the output */
+    shared_memory memory;  /* owned; holds all of these */
 } case_data;
+
+/** Bytes of all images and the result; SIZE_MAX where that does not fit. */
+size_t case_data_size(const clconv_problem *problem);
+
+/** Memory for the images, without content: on failure nothing is owned. */
+clconv_status case_data_allocate(case_data *data, const clconv_problem *problem, data_kind kind);
+
+/** The same images in memory from another process. It owns the descriptor, even on failure. */
+clconv_status case_data_map(case_data *data, const clconv_problem *problem, data_kind kind,
+                            int descriptor);
 
 /**
  * Makes all tensors of a problem from its canonical text and the seed, so that one pasted line
@@ -46,9 +73,35 @@ void case_data_free(case_data *data);
 /** Pointers to the tensors, for clconv_reference() and clconv_plan_run(). */
 clconv_host_tensors case_data_tensors(const case_data *data);
 
+/**
+ * Copies an image with another poison: elements of the tensor are copied, what is between and
+ * around them is poison. Of an output whose old content is not read, everything is.
+ */
+void case_data_poison(unsigned char *image, const case_data *data, clconv_tensor tensor,
+                      poison_kind poison);
+
+/** Fills memory with a poison. */
+void poison_fill(void *memory, size_t size, poison_kind poison);
+
 /** Whether exact data gives a result without any rounding, or with one at the end that is defined.
  */
 int case_is_exact(const clconv_problem *problem);
+
+/** Products per output. */
+double case_taps(const clconv_problem *problem);
+
+/** Elements of a tensor. */
+size_t count_of(const size_t extent[CLCONV_TENSOR_AXES]);
+
+/** Whether a tensor has no gaps and lies in the order of its dense index. */
+int is_dense(const size_t extent[CLCONV_TENSOR_AXES], const size_t stride[CLCONV_TENSOR_AXES]);
+
+/** Place N C D H W of a dense index. */
+void place_of(size_t place[CLCONV_TENSOR_AXES], const size_t extent[CLCONV_TENSOR_AXES],
+              size_t dense);
+
+/** Index in memory of a place. */
+size_t index_of(const size_t place[CLCONV_TENSOR_AXES], const size_t stride[CLCONV_TENSOR_AXES]);
 
 /** Calls visit for each element of a tensor: its dense index and its index in memory. */
 void visit_elements(const size_t extent[CLCONV_TENSOR_AXES],

@@ -1,22 +1,35 @@
-#define _POSIX_C_SOURCE 200809L
 #include "args.h"
 #include "case_list.h"
 #include "cli.h"
 #include "random.h"
 #include "random_problem.h"
-#include "verify.h"
+#include "report_text.h"
+#include "self_test.h"
+#include "shrink.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct options {
     args_strings cases;
     const char *device;
     const char *algo;
+    const char *junit;
+    const char *html;
     uint64_t random;
     uint64_t seed;
+    uint64_t repeat;
+    double timeout;
+    double memory;
+    bool full;
+    bool identities;
+    bool compare_devices;
+    bool no_shrink;
+    bool in_process;
+    bool self_test;
     bool brief;
     bool json;
 } options;
@@ -28,8 +41,27 @@ static const args_option option_table[] = {
     ARGS_OPTION(options, device, "device", "SELECTOR",
                 "gpu, cpu, accelerator, host, or PLATFORM:DEVICE (default: every device)"),
     ARGS_OPTION(options, algo, "algo", "NAME", "only this algorithm (default: every one)"),
+    ARGS_OPTION(options, repeat, "repeat", "N", "N runs, which must give equal bits (default 1)"),
+    ARGS_OPTION(options, compare_devices, "compare-devices", NULL,
+                "count bits that differ between devices and algorithms"),
+    ARGS_OPTION(options, identities, "identities", NULL,
+                "try linearity, shift, group split and flip on large problems, too"),
+    ARGS_OPTION(options, full, "full", NULL,
+                "compute the whole reference of problems beyond 30 GFLOP,\n"
+                "which are judged by samples and checksums otherwise"),
+    ARGS_OPTION(options, memory, "memory", "GIB",
+                "leave out what needs more (default: half of the machine's)"),
+    ARGS_OPTION(options, timeout, "timeout", "SECONDS",
+                "for one answer of a driver, and 1 more for each GFLOP (default 120)"),
+    ARGS_OPTION(options, no_shrink, "no-shrink", NULL, "do not look for smaller failing cases"),
+    ARGS_OPTION(options, in_process, "in-process", NULL,
+                "call drivers without a process of their own and without a watchdog"),
+    ARGS_OPTION(options, self_test, "self-test", NULL,
+                "corrupt correct results; every corruption must be caught"),
     ARGS_OPTION(options, brief, "brief", NULL, "print failures and the summary only"),
     ARGS_OPTION(options, json, "json", NULL, CLI_JSON_HELP),
+    ARGS_OPTION(options, junit, "junit", "FILE", "write a JUnit report"),
+    ARGS_OPTION(options, html, "html", "FILE", "write a report to look at, one page"),
 };
 
 static const args_spec spec = {
@@ -40,72 +72,79 @@ static const args_spec spec = {
     .description =
         "Runs every algorithm on every device and holds each output element against a reference\n"
         "in double precision with a proven error bound, and against the exact result on small\n"
-        "integers. Tensors lie between NaN guards; nothing may be written outside the output.\n"
+        "integers. Tensors lie between NaN guards; nothing may be written outside the output, and\n"
+        "nothing may depend on what lay in memory before. Each device runs in a process of its\n"
+        "own, so that a driver may crash or hang.\n"
         "Without problems it runs the built-in suite: worked results, odd shapes, and the layers\n"
         "of ResNet-50, VGG-16, GoogLeNet and MobileNet.\n",
     ARGS_TABLE(option_table),
     .epilogue =
-        "Verdicts: passed; wrong; failed (a call returned an error); mistrusted (the reference is\n"
-        "nearly all zero); unsupported (the algorithm refuses, with its sentence). The share is\n"
-        "the largest error divided by its bound.\n"
-        "Exit codes: 0 all passed, 1 a wrong result or a failure, 2 bad usage or input, 3 no such\n"
-        "device, 4 nothing was proved.\n",
+        "Verdicts: passed; wrong; suspicious (inside the bound, but further off than rounding "
+        "gets\n"
+        "by chance); failed (a call returned an error); crashed (the driver died or hung);\n"
+        "mistrusted (the reference is nearly all zero); unsupported (the algorithm refuses, with\n"
+        "its sentence). The share is the largest error divided by its bound.\n"
+        "Exit codes: 0 all passed, 1 wrong, suspicious, failed or crashed, 2 bad usage or input,\n"
+        "3 no such device, 4 nothing was proved.\n",
 };
 
-enum { MOST_DEVICES = 65 };
+enum { MOST_DEVICES = 64 };
 
-/* What one algorithm on one device did over all cases. */
-typedef struct tally {
-    const verify_device *device;
-    const char *algorithm;
-    size_t verdicts[VERDICTS];
-    double share;   /* largest of the passed */
-    double seconds; /* of all that ran, */
-    double flops;   /* and their operations */
-} tally;
+static const double shrink_seconds = 60;
 
 typedef struct session {
     const options *o;
+    verify_options v;
+    worker_options w;
     verify_device devices[MOST_DEVICES];
+    device_peak peaks[MOST_DEVICES];
     size_t device_count;
     case_list cases;
     int is_default; /* the built-in suite */
     size_t done;
     tally *tallies; /* device by device, algorithm by algorithm */
-    cJSON *results; /* NULL for text */
+    report_log log;
+    char started[32];
+    double begin;
+    int logs_all; /* a report needs the passed cases, too */
     int shows_progress;
 } session;
 
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* ---- devices ---- */
 
-static clconv_status add_device(session *s, const char *selector) {
+static clconv_status add_device(session *s, const char *selector, char message[MESSAGE_SIZE]) {
     verify_device *d = &s->devices[s->device_count];
-    clconv_status status = clconv_device_open(&d->device, selector);
-    if (status)
-        return status;
-    if ((status = clconv_device_get_info(&d->info, d->device))) {
-        clconv_device_destroy(d->device);
-        return status;
-    }
-    ++s->device_count;
-    return CLCONV_OK;
+    clconv_status status = worker_open(&d->worker, &d->facts, selector, &s->w, message);
+    s->device_count += !status;
+    return status;
 }
 
 /* Devices that cannot be used are named and left out. */
 static int open_devices(session *s) {
     clconv_device_info infos[MOST_DEVICES];
+    char message[MESSAGE_SIZE];
     size_t count = 0;
-    clconv_status status;
     if (s->o->device) {
-        status = add_device(s, s->o->device);
-        return status ? cli_fail_status(spec.command, status) : CLI_OK;
+        clconv_status status = add_device(s, s->o->device, message);
+        if (!status)
+            return CLI_OK;
+        cli_fail(spec.command, "%s", message);
+        return status == CLCONV_NO_DEVICE ? CLI_NO_DEVICE : CLI_BAD_INPUT;
     }
-    if ((status = clconv_device_list(infos, MOST_DEVICES, &count)))
-        return cli_fail_status(spec.command, status);
-    for (size_t i = 0; i < count && i < MOST_DEVICES; ++i)
-        if (add_device(s, infos[i].selector))
-            cli_fail(spec.command, "left out device %s: %s", infos[i].selector,
-                     clconv_last_message());
+    if (!worker_list_devices(infos, MOST_DEVICES, &count, &s->w, message)) {
+        cli_fail(spec.command, "only the host is left: %s", message);
+        snprintf(infos[0].selector, sizeof infos[0].selector, "host");
+        count = 1;
+    }
+    for (size_t i = 0; i < count; ++i)
+        if (add_device(s, infos[i].selector, message))
+            cli_fail(spec.command, "left out device %s: %s", infos[i].selector, message);
     return CLI_OK;
 }
 
@@ -140,12 +179,6 @@ static int collect_cases(session *s, int argc, char **argv) {
 
 /* ---- telling ---- */
 
-static const char *shown_name(const clconv_problem *p, char text[CLCONV_PROBLEM_TEXT_SIZE]) {
-    if (p->name[0])
-        return p->name;
-    return clconv_problem_format(text, CLCONV_PROBLEM_TEXT_SIZE, p) ? "?" : text;
-}
-
 static void clear_progress(const session *s) {
     if (s->shows_progress)
         fputs("\r\033[K", stderr);
@@ -158,83 +191,23 @@ static void show_progress(const session *s, const clconv_problem *p) {
                 shown_name(p, text));
 }
 
-static double gflops(double flops, double seconds) {
-    return seconds > 0 ? flops / seconds * 1e-9 : 0;
-}
-
-/* One line that repeats the report. */
-static void print_repeat(const session *s, const report *r) {
-    char text[CLCONV_PROBLEM_TEXT_SIZE];
-    if (!clconv_problem_format(text, sizeof text, r->problem))
-        printf("            repeat: clconv verify --device %s --algo %s --seed %llu '%s'\n",
-               r->device->info.selector, r->algorithm, (unsigned long long)s->o->seed, text);
-}
-
-static void print_report(const session *s, const report *r) {
-    char text[CLCONV_PROBLEM_TEXT_SIZE], seconds[CLI_TEXT_SIZE];
-    int is_bad = r->verdict != VERDICT_PASSED && r->verdict != VERDICT_UNSUPPORTED;
-    if (s->o->brief && (!is_bad || r->verdict == VERDICT_MISTRUSTED))
-        return;
-    clear_progress(s);
-    printf("%-11s %-5s %-14s %s", verdict_names[r->verdict], r->device->info.selector, r->algorithm,
-           shown_name(r->problem, text));
-    if (r->seconds > 0) {
-        cli_format_seconds(seconds, r->seconds);
-        printf("  share %.3g, %s, %.1f GFLOP/s", r->judged.share, seconds,
-               gflops(clconv_problem_flops(r->problem), r->seconds));
-    }
-    printf("%s%s\n", *r->reason ? ": " : "", r->reason);
-    if (is_bad)
-        print_repeat(s, r);
-    fflush(stdout);
-}
-
-/* JSON has no infinity; null stands for it. */
-static cJSON *add_number(cJSON *object, const char *name, double value) {
-    return isfinite(value) ? cJSON_AddNumberToObject(object, name, value)
-                           : cJSON_AddNullToObject(object, name);
-}
-
-static void add_json_report(session *s, const report *r) {
-    char text[CLCONV_PROBLEM_TEXT_SIZE];
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "problem",
-                            clconv_problem_format(text, sizeof text, r->problem) ? "?" : text);
-    cJSON_AddStringToObject(o, "device", r->device->info.selector);
-    cJSON_AddStringToObject(o, "algorithm", r->algorithm);
-    cJSON_AddStringToObject(o, "verdict", verdict_names[r->verdict]);
-    cJSON_AddStringToObject(o, "reason", r->reason);
-    if (r->seconds > 0) {
-        cJSON *worst = cJSON_AddObjectToObject(o, "worst");
-        cJSON_AddStringToObject(worst, "data", r->kind == DATA_EXACT ? "exact" : "real");
-        add_number(worst, "share", r->judged.share);
-        add_number(worst, "index", (double)r->judged.worst);
-        add_number(worst, "value", r->judged.got);
-        add_number(worst, "expected", r->judged.expected);
-        add_number(worst, "bound", r->judged.bound);
-        add_number(o, "wrong_elements", (double)r->judged.wrong);
-        add_number(o, "seconds", r->seconds);
-        add_number(o, "gflops", gflops(clconv_problem_flops(r->problem), r->seconds));
-    }
-    cJSON_AddItemToArray(s->results, o);
+static tally *tally_of(const session *s, const report *r) {
+    tally *t = s->tallies;
+    while (t->device != r->device || strcmp(t->algorithm, r->algorithm) != 0)
+        ++t;
+    return t;
 }
 
 static void tell(void *context, const report *r) {
     session *s = context;
-    tally *t = s->tallies;
-    while (t->device != r->device || strcmp(t->algorithm, r->algorithm) != 0)
-        ++t;
-    ++t->verdicts[r->verdict];
-    if (r->verdict == VERDICT_PASSED)
-        t->share = fmax(t->share, r->judged.share);
-    if (r->seconds > 0) {
-        t->seconds += r->seconds;
-        t->flops += clconv_problem_flops(r->problem);
-    }
-    if (s->results)
-        add_json_report(s, r);
-    else
-        print_report(s, r);
+    tally *t = tally_of(s, r);
+    tally_add(t, r);
+    if ((s->logs_all || is_bad(r->verdict)) && !report_log_add(&s->log, r))
+        cli_fail(spec.command, "out of memory: a result is missing in the reports");
+    if (s->o->json || (s->o->brief && !is_bad(r->verdict)))
+        return;
+    clear_progress(s);
+    print_report(r, s->o->seed);
 }
 
 /* ---- running ---- */
@@ -242,16 +215,42 @@ static void tell(void *context, const report *r) {
 static int run_cases(session *s) {
     clconv_status status = CLCONV_OK;
     if (s->is_default)
-        status = verify_worked(s->devices, s->device_count, s->o->algo, tell, s);
+        status = verify_worked(s->devices, s->device_count, &s->v, tell, s);
     for (s->done = 0; s->done < s->cases.count && !status; ++s->done) {
         const clconv_problem *p = &s->cases.problems[s->done];
         show_progress(s, p);
-        status = verify_case(p, s->devices, s->device_count, s->o->algo, s->o->seed, tell, s);
+        status = verify_case(p, s->devices, s->device_count, &s->v, tell, s);
     }
     clear_progress(s);
     if (status == CLCONV_OUT_OF_MEMORY)
         return cli_fail(spec.command, "out of memory while judging");
     return status ? cli_fail_status(spec.command, status) : CLI_OK;
+}
+
+/* Whether an earlier entry is of the same device and algorithm, which was shrunk then. */
+static int was_shrunk(const report_log *log, size_t index) {
+    const report *r = &log->entries[index]->r;
+    for (size_t i = 0; i < index; ++i)
+        if (log->entries[i]->smallest && log->entries[i]->r.device == r->device &&
+            strcmp(log->entries[i]->r.algorithm, r->algorithm) == 0)
+            return 1;
+    return 0;
+}
+
+static void shrink_failures(session *s) {
+    for (size_t i = 0; i < s->log.count && !s->o->no_shrink; ++i) {
+        log_entry *entry = s->log.entries[i];
+        clconv_problem smallest;
+        if (!is_bad(entry->r.verdict) || was_shrunk(&s->log, i) ||
+            !(entry->smallest = malloc(COMMAND_SIZE)))
+            continue;
+        shrink_report(&smallest, &entry->r, &s->v, shrink_seconds);
+        format_command(entry->smallest, &entry->r, &smallest, s->o->seed);
+        if (!s->o->json)
+            printf("\nsmallest case that is %s with %s on %s:\n%s\n",
+                   verdict_names[entry->r.verdict], entry->r.algorithm,
+                   entry->r.device->facts.info.selector, entry->smallest);
+    }
 }
 
 /* ---- the end ---- */
@@ -267,90 +266,55 @@ static void sum_verdicts(size_t sums[VERDICTS], const session *s) {
             sums[v] += s->tallies[i].verdicts[v];
 }
 
-static void print_summary(const session *s) {
-    enum { COLUMNS = 9, CELL = 32 };
-    static const char *const heads[COLUMNS] = {"device",      "algorithm",   "passed",
-                                               "wrong",       "failed",      "mistrusted",
-                                               "unsupported", "worst share", "GFLOP/s"};
-    size_t rows = 1;
-    const char **cells = calloc((tally_count(s) + 1) * COLUMNS, sizeof *cells);
-    char(*numbers)[COLUMNS][CELL] = calloc(tally_count(s) + 1, sizeof *numbers);
-    if (!cells || !numbers)
-        goto done;
-    memcpy(cells, heads, sizeof heads);
-    for (size_t i = 0; i < tally_count(s); ++i) {
-        const tally *t = &s->tallies[i];
-        size_t ran = 0;
-        for (int v = 0; v < VERDICT_UNSUPPORTED; ++v)
-            ran += t->verdicts[v];
-        if (!ran)
-            continue;
-        char(*row)[CELL] = numbers[rows];
-        snprintf(row[0], CELL, "%s", t->device->info.selector);
-        snprintf(row[1], CELL, "%s", t->algorithm);
-        for (int v = 0; v < VERDICTS; ++v)
-            snprintf(row[2 + v], CELL, "%zu", t->verdicts[v]);
-        snprintf(row[7], CELL, "%.3f", t->share);
-        snprintf(row[8], CELL, "%.1f", gflops(t->flops, t->seconds));
-        for (int c = 0; c < COLUMNS; ++c)
-            cells[rows * COLUMNS + (size_t)c] = row[c];
-        ++rows;
-    }
-    printf("\n");
-    cli_print_table(cells, rows, "llrrrrrrr");
-done:
-    free(cells);
-    free(numbers);
-}
-
-static void print_devices(const session *s) {
-    for (size_t i = 0; i < s->device_count; ++i)
-        printf("%-5s %s (%s)\n", s->devices[i].info.selector, s->devices[i].info.name,
-               s->devices[i].info.driver);
-    printf("\n");
-}
-
 static int exit_code(const size_t sums[VERDICTS]) {
-    if (sums[VERDICT_WRONG] || sums[VERDICT_FAILED])
-        return CLI_WRONG;
+    for (int v = 0; v < VERDICTS; ++v)
+        if (sums[v] && is_bad((verdict)v))
+            return CLI_WRONG;
     return sums[VERDICT_PASSED] ? CLI_OK : CLI_NOTHING_PROVED;
 }
 
-static const char *final_verdict(int code) {
-    return code == CLI_OK ? "passed" : code == CLI_WRONG ? "wrong" : "nothing was proved";
+/* The worst verdict that there was, or what its absence means. */
+static const char *final_verdict(const size_t sums[VERDICTS]) {
+    for (int v = VERDICT_WRONG; v <= VERDICT_CRASHED; ++v)
+        if (sums[v])
+            return verdict_names[v];
+    return sums[VERDICT_PASSED] ? verdict_names[VERDICT_PASSED] : "nothing was proved";
+}
+
+static void print_end(const session *s, const size_t sums[VERDICTS]) {
+    print_tallies(s->tallies, tally_count(s));
+    if (s->o->compare_devices)
+        print_differences(s->tallies, tally_count(s));
+    printf("\n%s:", final_verdict(sums));
+    for (int v = 0; v < VERDICTS; ++v)
+        printf("%s %zu %s", v ? "," : "", sums[v], verdict_names[v]);
+    printf("\n");
+}
+
+static int write_files(session *s) {
+    char message[MESSAGE_SIZE];
+    if ((s->o->junit && !report_junit(&s->log, s->o->junit, message)) ||
+        (s->o->html && !report_html(&s->log, s->o->html, message)))
+        return cli_fail(spec.command, "%s", message);
+    return CLI_OK;
 }
 
 static int finish(session *s) {
     size_t sums[VERDICTS];
+    int code = CLI_OK;
     sum_verdicts(sums, s);
-    int code = exit_code(sums);
-    if (s->results) {
-        cJSON *all = cJSON_CreateObject();
-        cJSON *devices = cJSON_AddArrayToObject(all, "devices");
-        for (size_t i = 0; i < s->device_count; ++i) {
-            cJSON *d = cJSON_CreateObject();
-            cJSON_AddStringToObject(d, "selector", s->devices[i].info.selector);
-            cJSON_AddStringToObject(d, "kind", cli_kind_name(s->devices[i].info.kind));
-            cJSON_AddStringToObject(d, "name", s->devices[i].info.name);
-            cJSON_AddStringToObject(d, "driver", s->devices[i].info.driver);
-            cJSON_AddItemToArray(devices, d);
-        }
-        cJSON_AddStringToObject(all, "version", clconv_version());
-        cJSON_AddNumberToObject(all, "seed", (double)s->o->seed);
-        cJSON_AddStringToObject(all, "verdict", final_verdict(code));
-        for (int v = 0; v < VERDICTS; ++v)
-            cJSON_AddNumberToObject(all, verdict_names[v], (double)sums[v]);
-        cJSON_AddItemToObject(all, "results", s->results);
-        s->results = NULL;
-        int printed = cli_print_json(spec.command, all);
-        return printed ? printed : code;
-    }
-    print_summary(s);
-    printf("\n%s: %zu passed, %zu wrong, %zu failed, %zu mistrusted, %zu unsupported\n",
-           final_verdict(code), sums[VERDICT_PASSED], sums[VERDICT_WRONG], sums[VERDICT_FAILED],
-           sums[VERDICT_MISTRUSTED], sums[VERDICT_UNSUPPORTED]);
-    return code;
+    s->log.seconds = now() - s->begin;
+    shrink_failures(s);
+    if (s->o->json)
+        code = cli_print_json(spec.command, report_json(&s->log, final_verdict(sums)));
+    else
+        print_end(s, sums);
+    if (code || (code = write_files(s)))
+        return code;
+    return exit_code(sums);
 }
+
+/* ---- the beginning ---- */
 
 static int start_tallies(session *s) {
     size_t algorithms = clconv_algorithm_count();
@@ -364,6 +328,23 @@ static int start_tallies(session *s) {
     return CLI_OK;
 }
 
+/* Compute and memory are measured in workers, as everything is. */
+static void start_log(session *s) {
+    time_t seconds = time(NULL);
+    struct tm utc;
+    s->begin = now();
+    if (gmtime_r(&seconds, &utc))
+        strftime(s->started, sizeof s->started, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    for (size_t i = 0; i < s->device_count && s->o->html; ++i)
+        worker_measure_peak(&s->peaks[i], s->devices[i].worker);
+    s->log = (report_log){.devices = s->devices,
+                          .peaks = s->o->html ? s->peaks : NULL,
+                          .device_count = s->device_count,
+                          .seed = s->o->seed,
+                          .started = s->started};
+    s->logs_all = s->o->json || s->o->junit || s->o->html;
+}
+
 static int check_algorithm(const char *name) {
     if (!name)
         return CLI_OK;
@@ -373,26 +354,56 @@ static int check_algorithm(const char *name) {
     return cli_fail(spec.command, "no algorithm is named '%s'", name);
 }
 
+static double half_of_memory(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? 0.5 * (double)pages * (double)size : HUGE_VAL;
+}
+
+static int check_options(session *s) {
+    const options *o = s->o;
+    if (o->repeat < 1 || o->repeat > 1000)
+        return cli_fail(spec.command, "option '--repeat' takes 1 to 1000");
+    if (!(o->timeout > 0))
+        return cli_fail(spec.command, "option '--timeout' takes a time above 0");
+    s->v = (verify_options){.algorithm = o->algo,
+                            .seed = o->seed,
+                            .repeat = (int)o->repeat,
+                            .full = o->full,
+                            .identities = o->identities,
+                            .compare = o->compare_devices,
+                            .memory_limit = o->memory > 0 ? o->memory * 0x1p30 : half_of_memory()};
+    s->w = (worker_options){.in_process = o->in_process, .timeout = o->timeout};
+    return check_algorithm(o->algo);
+}
+
 int cmd_verify(int argc, char **argv) {
-    options o = {.seed = 1};
-    session s = {.o = &o, .shows_progress = isatty(STDERR_FILENO)};
-    int code = args_parse(&o, &spec, &argc, argv);
+    options o = {.seed = 1, .repeat = 1, .timeout = 120};
+    session *s = calloc(1, sizeof *s);
+    int code = s ? args_parse(&o, &spec, &argc, argv) : cli_fail(spec.command, "out of memory");
     if (code != ARGS_GO_ON)
-        return code;
-    if ((code = check_algorithm(o.algo)) || (code = collect_cases(&s, argc, argv)) ||
-        (code = open_devices(&s)) || (code = start_tallies(&s)))
         goto done;
-    if (o.json)
-        s.results = cJSON_CreateArray();
-    else
-        print_devices(&s);
-    if (!(code = run_cases(&s)))
-        code = finish(&s);
+    s->o = &o;
+    s->shows_progress = isatty(STDERR_FILENO);
+    if (o.self_test) {
+        code = self_test(o.brief) ? CLI_WRONG : CLI_OK;
+        goto done;
+    }
+    if ((code = check_options(s)) || (code = collect_cases(s, argc, argv)) ||
+        (code = open_devices(s)) || (code = start_tallies(s)))
+        goto done;
+    start_log(s);
+    if (!o.json)
+        print_devices(s->devices, s->device_count);
+    if (!(code = run_cases(s)))
+        code = finish(s);
 done:
-    cJSON_Delete(s.results);
-    free(s.tallies);
-    case_list_free(&s.cases);
-    for (size_t i = 0; i < s.device_count; ++i)
-        clconv_device_destroy(s.devices[i].device);
+    if (s) {
+        report_log_free(&s->log);
+        free(s->tallies);
+        case_list_free(&s->cases);
+        for (size_t i = 0; i < s->device_count; ++i)
+            worker_close(s->devices[i].worker);
+    }
+    free(s);
     return code;
 }
