@@ -1,10 +1,11 @@
 /* One output per work-item. Accepts everything; global size (pixels, out channels, batch). */
 
 /* First tap of one axis that falls on the input, and the first behind the last such tap. */
-inline int2 taps_inside(index_t start, index_t dilation, index_t kernel_extent, index_t in) {
-    index_t first = start < 0 ? (-start + dilation - 1) / dilation : 0;
-    index_t last = start < in ? (in - 1 - start) / dilation + 1 : 0;
-    return (int2)((int)first, (int)min(last, kernel_extent));
+inline index_t first_tap(index_t start, index_t dilation, index_t kernel_extent) {
+    return start < 0 ? min((-start + dilation - 1) / dilation, kernel_extent) : 0;
+}
+inline index_t end_tap(index_t start, index_t dilation, index_t kernel_extent, index_t in) {
+    return start < in ? min((in - 1 - start) / dilation + 1, kernel_extent) : 0;
 }
 
 kernel void direct(const geometry g, const offsets at, const scalars s, global const x_t *restrict x,
@@ -20,9 +21,12 @@ kernel void direct(const geometry g, const offsets at, const scalars s, global c
     index_t start_d = out_d * g.stride_d - g.pad_d;
     index_t start_h = out_h * g.stride_h - g.pad_h;
     index_t start_w = out_w * g.stride_w - g.pad_w;
-    int2 taps_d = taps_inside(start_d, g.dilation_d, g.kernel_d, g.in_d);
-    int2 taps_h = taps_inside(start_h, g.dilation_h, g.kernel_h, g.in_h);
-    int2 taps_w = taps_inside(start_w, g.dilation_w, g.kernel_w, g.in_w);
+    index_t first_d = first_tap(start_d, g.dilation_d, g.kernel_d);
+    index_t end_d = end_tap(start_d, g.dilation_d, g.kernel_d, g.in_d);
+    index_t first_h = first_tap(start_h, g.dilation_h, g.kernel_h);
+    index_t end_h = end_tap(start_h, g.dilation_h, g.kernel_h, g.in_h);
+    index_t first_w = first_tap(start_w, g.dilation_w, g.kernel_w);
+    index_t end_w = end_tap(start_w, g.dilation_w, g.kernel_w, g.in_w);
 
     x += at.x;
     w += at.w;
@@ -31,12 +35,12 @@ kernel void direct(const geometry g, const offsets at, const scalars s, global c
     index_t w_first = channel * g.w_o + g.w_start;
     acc_t acc = 0;
     for (index_t c = 0; c < g.in_per_group; ++c)
-        for (int d = taps_d.x; d < taps_d.y; ++d)
-            for (int h = taps_h.x; h < taps_h.y; ++h) {
+        for (index_t d = first_d; d < end_d; ++d)
+            for (index_t h = first_h; h < end_h; ++h) {
                 index_t x_row = x_first + c * g.x_c + d * g.dilation_d * g.x_d +
                                 h * g.dilation_h * g.x_h;
                 index_t w_row = w_first + c * g.w_i + d * g.w_d + h * g.w_h;
-                for (int k = taps_w.x; k < taps_w.y; ++k)
+                for (index_t k = first_w; k < end_w; ++k)
                     acc += LOAD_X(g, x, x_row + k * g.dilation_w * g.x_w) *
                            LOAD_W(g, w, w_row + k * g.w_w);
             }
