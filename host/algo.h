@@ -71,6 +71,10 @@ typedef struct clconv__algo_ops {
 extern const clconv__algo clconv__algos[];
 extern const size_t clconv__algo_count;
 
+/** Whether the row is for the device's kind: the host's rows for the host, the others for OpenCL.
+ */
+int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device);
+
 /** Nonzero and a sentence where the row cannot run; asks what all rows share first. */
 int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *algo,
                          const clconv__request *request);

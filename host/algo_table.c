@@ -33,12 +33,16 @@ static int refuses_buffers(char refusal[CLCONV_REFUSAL_SIZE], const clconv__requ
     return 0;
 }
 
+int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device) {
+    return algo->ops->is_host == (device->info.kind == CLCONV_KIND_HOST);
+}
+
 int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *algo,
                          const clconv__request *r) {
     const clconv_problem *p = r->problem;
     clconv__launch launch;
     int device_is_host = r->device->info.kind == CLCONV_KIND_HOST;
-    if (algo->ops->is_host != device_is_host)
+    if (!clconv__algo_is_for(algo, r->device))
         return refuse(refusal, algo->ops->is_host ? "it runs on the host device only"
                                                   : "it needs an OpenCL device");
     if (p->direction != CLCONV_FORWARD)

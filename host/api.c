@@ -29,6 +29,11 @@ const char *clconv_algorithm_name(size_t index) {
     return index < clconv__algo_count ? clconv__algos[index].name : NULL;
 }
 
+int clconv_algorithm_is_for(const clconv_device *device, const char *algorithm) {
+    const clconv__algo *algo = algorithm ? clconv__find_algo(algorithm) : NULL;
+    return device && algo && clconv__algo_is_for(algo, device);
+}
+
 clconv_status clconv_algorithm_check(char refusal[CLCONV_REFUSAL_SIZE], double *seconds,
                                      clconv_device *device, const clconv_problem *problem,
                                      const char *algorithm) {

@@ -405,6 +405,12 @@ CLCONV_API size_t clconv_algorithm_count(void);
 /** Name of an algorithm, such as "tiled"; NULL outside the range. Static storage. */
 CLCONV_API const char *clconv_algorithm_name(size_t index);
 
+/**
+ * Whether an algorithm is for this kind of device at all: 1 for those of OpenCL on an OpenCL device
+ * and those of the host on the host, whatever problems they refuse; else 0, as for unknown names.
+ */
+CLCONV_API int clconv_algorithm_is_for(const clconv_device *device, const char *algorithm);
+
 /** Bytes that a refusal always fits, its terminating zero included. */
 #define CLCONV_REFUSAL_SIZE 256
 

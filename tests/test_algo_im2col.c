@@ -72,6 +72,14 @@ static void test_im2col_input_as_columns(void **state) {
         "ic5ih6iw7_oc3kh1kw1_xs=400:60:42:7:1",
         "ic5ih6iw7_oc3kh1kw1_xs=400:1:210:35:5",
         "ic5ih6iw7_oc3kh1kw1_layout=nhwc_ys=200:42:42:7:1",
+        /* channels that begin within each other */
+        "ic5ih6iw7_oc3kh1kw1_xs=400:3:42:7:1",
+        "ic5ih6iw7_oc3kh1kw1_xs=400:41:42:7:1",
+        /* padding, in one channel and in channels that lie far apart as well */
+        "ic1ih6iw7_oc3kh1kw1_ph0pw1rh0rw0",
+        "ic1ih6iw7_oc3kh1kw1_ph0pw0rh0rw1",
+        "ic5ih6iw7_oc3kh1kw1_ph1pw0rh0rw0_xs=500:100:42:7:1",
+        "ic5ih6iw7_oc3kh1kw1_ph0pw0rh1rw0_xs=500:100:42:7:1",
         "ic5ih6iw7_oc3kh1kw1_ph0pw0rh1rw0",
         "ic5ih6iw7_oc3kh1kw1_ph0pw1rh0rw0",
         "ic5ih6iw7_oc3kh1kw1_sh1sw2",

@@ -8,7 +8,7 @@
 typedef struct wide_row {
     const char *text;
     size_t count;
-    float expected[3];
+    float expected[9];
 } wide_row;
 
 /* Input 2 and 3, weight 5. Cut to 32 bits, the coordinates would fall onto the input. */
@@ -18,6 +18,8 @@ static const wide_row rows[] = {
     {"ic1ih2iw1_oc1kh1kw1_ph4294967296rh0_sh4294967296sw1_pw0rw0", 2, {0, 10}},
     {"ic1id2_oc1kd1kh1kw1_pd4294967296ph0pw0rd0rh0rw0_sd4294967296sh1sw1_ih1iw1", 2, {0, 10}},
     {"ic1iw2_oc1kw1_pw8589934592rw0_sw4294967296", 3, {0, 0, 10}},
+    /* each of what may be large by itself */
+    {"ic1iw2_oc1kw1_pw4294967296rw0_sw536870912", 9, {0, 0, 0, 0, 0, 0, 0, 0, 10}},
     {"ic1iw2_oc1kw1_dw4294967295", 2, {10, 15}},
     {"ic1iw2_oc1kw1_sw4294967296", 1, {10}},
     {"ic1iw2_oc1kw1_sw4294967296_mode=convolution_bias_act=relu", 1, {17}},
@@ -26,9 +28,11 @@ static const wide_row rows[] = {
 static void check_row(const wide_row *row, const clconv_problem *problem, clconv_plan *plan,
                       const char *label) {
     static const float input[] = {2, 3}, weights[] = {5}, bias[] = {7};
-    float output[] = {NAN, NAN, NAN};
+    float output[9];
     size_t elements = 0;
     clconv_host_tensors tensors = {input, weights, bias, NULL, output};
+    for (size_t i = 0; i < COUNT_OF(output); ++i)
+        output[i] = NAN;
     assert_ok(clconv_tensor_elements(&elements, problem, CLCONV_OUTPUT));
     assert_int_equal(elements, row->count);
     if (clconv_plan_run(plan, &tensors))

@@ -25,6 +25,7 @@ typedef struct options {
     double timeout;
     double memory;
     bool full;
+    bool sampled;
     bool identities;
     bool compare_devices;
     bool no_shrink;
@@ -49,6 +50,7 @@ static const args_option option_table[] = {
     ARGS_OPTION(options, full, "full", NULL,
                 "compute the whole reference of problems beyond 30 GFLOP,\n"
                 "which are judged by samples and checksums otherwise"),
+    ARGS_OPTION(options, sampled, "sampled", NULL, "judge all problems by samples and checksums"),
     ARGS_OPTION(options, memory, "memory", "GIB",
                 "leave out what needs more (default: half of the machine's)"),
     ARGS_OPTION(options, timeout, "timeout", "SECONDS",
@@ -363,12 +365,15 @@ static int check_options(session *s) {
     const options *o = s->o;
     if (o->repeat < 1 || o->repeat > 1000)
         return cli_fail(spec.command, "option '--repeat' takes 1 to 1000");
+    if (o->full && o->sampled)
+        return cli_fail(spec.command, "options '--full' and '--sampled' exclude each other");
     if (!(o->timeout > 0))
         return cli_fail(spec.command, "option '--timeout' takes a time above 0");
     s->v = (verify_options){.algorithm = o->algo,
                             .seed = o->seed,
                             .repeat = (int)o->repeat,
                             .full = o->full,
+                            .sampled = o->sampled,
                             .identities = o->identities,
                             .compare = o->compare_devices,
                             .memory_limit = o->memory > 0 ? o->memory * 0x1p30 : half_of_memory()};

@@ -71,6 +71,18 @@ static void draw_axis(clconv_problem *p, uint64_t *s, int axis) {
         *(random_chance(s, 2) ? &p->pad_begin[axis] : &p->pad_end[axis]) += span - padded;
 }
 
+/* The commonest layer, for which there are algorithms of their own: 3x3, stride 1. */
+static void make_common(clconv_problem *p) {
+    p->input[CLCONV_D] = p->kernel[CLCONV_D] = p->stride[CLCONV_D] = p->dilation[CLCONV_D] = 1;
+    p->pad_begin[CLCONV_D] = p->pad_end[CLCONV_D] = 0;
+    for (int axis = CLCONV_H; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        p->kernel[axis] = 3;
+        p->stride[axis] = p->dilation[axis] = 1;
+        if (p->input[axis] + p->pad_begin[axis] + p->pad_end[axis] < 3)
+            p->pad_end[axis] += 2;
+    }
+}
+
 static void draw_channels(clconv_problem *p, uint64_t *s) {
     size_t in = PICK(s, 1, 2, 3, 4, 7, 8, 9, 16, 17);
     size_t out = PICK(s, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 33);
@@ -123,6 +135,8 @@ void random_problem(clconv_problem *problem, uint64_t *state, double most_flops)
         int first = (int)PICK(state, CLCONV_D, CLCONV_H, CLCONV_H, CLCONV_H, CLCONV_W);
         for (int axis = first; axis < CLCONV_SPATIAL_AXES; ++axis)
             draw_axis(problem, state, axis);
+        if (random_chance(state, 6))
+            make_common(problem);
         draw_channels(problem, state);
         draw_variant(problem, state);
         draw_layouts(problem, state);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 480, HEIGHT = 300, LEFT = 60, RIGHT = 14, TOP = 14, BOTTOM = 46 };
+enum { WIDTH = 480, HEIGHT = 300, LEFT = 60, RIGHT = 24, TOP = 14, BOTTOM = 46 };
 
 /* Decades from one power of ten to another along a length. */
 typedef struct scale {

@@ -39,7 +39,7 @@ static void trial_free(trial *t) {
 }
 
 static int is_sampled(const clconv_problem *problem, const verify_options *o) {
-    return !o->full && clconv_problem_flops(problem) > most_reference_flops;
+    return o->sampled || (!o->full && clconv_problem_flops(problem) > most_reference_flops);
 }
 
 static clconv_status expect(trial *t, data_kind kind, const verify_options *o) {
@@ -270,7 +270,7 @@ static void try_everywhere(const clconv_problem *problem, trial *t, const verify
             report r = {
                 .problem = problem, .device = &devices[d], .algorithm = clconv_algorithm_name(a)};
             if (o->algorithm ? strcmp(o->algorithm, r.algorithm) != 0
-                             : !(devices[d].facts.takes_simplest >> a & 1))
+                             : !(devices[d].facts.algorithms >> a & 1))
                 continue;
             try_algorithm(&r, t, o);
             tell(context, &r);
@@ -298,7 +298,7 @@ static void refuse_everywhere(const clconv_problem *problem, const verify_device
                         .algorithm = clconv_algorithm_name(a),
                         .verdict = VERDICT_UNSUPPORTED};
             if (o->algorithm ? strcmp(o->algorithm, r.algorithm) != 0
-                             : !(devices[d].facts.takes_simplest >> a & 1))
+                             : !(devices[d].facts.algorithms >> a & 1))
                 continue;
             snprintf(r.reason, sizeof r.reason,
                      "the case needs %.1f GiB, and %.1f GiB are allowed (--memory)", bytes / 0x1p30,

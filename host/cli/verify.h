@@ -54,7 +54,8 @@ typedef struct verify_options {
     const char *algorithm; /* NULL for every one that is for the kind of device */
     uint64_t seed;
     int repeat;          /* runs on the same data */
-    bool full;           /* the whole reference, however large */
+    bool full;           /* the whole reference, however large; or else */
+    bool sampled;        /* samples and checksums, however small */
     bool identities;     /* for large cases too */
     bool compare;        /* outputs of every device and algorithm with those of the first */
     double memory_limit; /* bytes that a case may take together with its worker */

@@ -152,7 +152,6 @@ static void write_diary(void *context, const char *call) {
 }
 
 static void greet(greeting *g, server *s, const char *selector) {
-    static const clconv_problem simplest = CLCONV_PROBLEM_INIT;
     memset(g, 0, sizeof *g);
     write_diary(s->diary, "clconv_device_open");
     if ((g->status = clconv_device_open(&s->device, selector)) ||
@@ -161,8 +160,8 @@ static void greet(greeting *g, server *s, const char *selector) {
         return;
     }
     for (size_t a = 0; a < clconv_algorithm_count() && a < 64; ++a)
-        if (!clconv_algorithm_check(NULL, NULL, s->device, &simplest, clconv_algorithm_name(a)))
-            g->device.takes_simplest |= UINT64_C(1) << a;
+        if (clconv_algorithm_is_for(s->device, clconv_algorithm_name(a)))
+            g->device.algorithms |= UINT64_C(1) << a;
 }
 
 static void drop_plan(server *s) {

@@ -23,7 +23,7 @@ typedef struct worker worker;
 /** What is known of a worker's device. */
 typedef struct worker_device {
     clconv_device_info info;
-    uint64_t takes_simplest; /* bit per algorithm: whether it is for this kind of device at all */
+    uint64_t algorithms; /* bit per algorithm: whether it is for this kind of device at all */
 } worker_device;
 
 /** Ways to take a worker down, for the self-test of the watchdog. */
