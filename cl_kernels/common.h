@@ -82,11 +82,11 @@ typedef struct {
 #define LOAD_W(g, pointer, index) LOAD(pointer, index)
 #define STORE(pointer, index, value) vstore_half_rte((value), (index), (pointer))
 #elif TYPE == TYPE_BF16
-inline float bf16_to_float(ushort pattern) {
+static inline float bf16_to_float(ushort pattern) {
     return as_float((uint)pattern << 16);
 }
 /* To nearest, ties to even: adds just under half of the dropped part, and one more when odd. */
-inline ushort float_to_bf16(float value) {
+static inline ushort float_to_bf16(float value) {
     uint bits = as_uint(value);
     if ((bits & 0x7fffffffu) > 0x7f800000u)
         return (ushort)((bits >> 16) | 0x40u);
@@ -132,7 +132,7 @@ inline ushort float_to_bf16(float value) {
 #endif
 
 /* output = activation(alpha*acc + bias + residual + beta*output) at element `index`. */
-inline void finish(acc_t acc, scalars s, global const y_t *bias, global const y_t *residual,
+static inline void finish(acc_t acc, scalars s, global const y_t *bias, global const y_t *residual,
                    global y_t *y, index_t channel, index_t index) {
     acc_t v = acc;
 #if HAS_ALPHA
@@ -153,7 +153,7 @@ inline void finish(acc_t acc, scalars s, global const y_t *bias, global const y_
 #if TYPE == TYPE_F32 || TYPE == TYPE_F16 || TYPE == TYPE_BF16
 #if TYPE == TYPE_F32 && !HAS_RESIDUAL && !HAS_BETA
 /* The first `count` elements of a vector. */
-inline void store_some(float16 v, global float *to, int count) {
+static inline void store_some(float16 v, global float *to, int count) {
     float8 eight = v.lo;
     float4 four;
     float2 two;
@@ -180,7 +180,7 @@ inline void store_some(float16 v, global float *to, int count) {
 #endif
 
 /* The same for the first `count` of 16 outputs of one channel that lie `step` elements apart. */
-inline void finish16(float16 acc, scalars s, global const y_t *bias, global const y_t *residual,
+static inline void finish16(float16 acc, scalars s, global const y_t *bias, global const y_t *residual,
                      global y_t *y, index_t channel, index_t index, index_t step, int count) {
 #if TYPE == TYPE_F32 && !HAS_RESIDUAL && !HAS_BETA
     if (step == 1) {

@@ -1,10 +1,10 @@
 /* One output per work-item. Accepts everything; global size (pixels, out channels, batch). */
 
 /* First tap of one axis that falls on the input, and the first behind the last such tap. */
-inline index_t first_tap(index_t start, index_t dilation, index_t kernel_extent) {
+static inline index_t first_tap(index_t start, index_t dilation, index_t kernel_extent) {
     return start < 0 ? min((-start + dilation - 1) / dilation, kernel_extent) : 0;
 }
-inline index_t end_tap(index_t start, index_t dilation, index_t kernel_extent, index_t in) {
+static inline index_t end_tap(index_t start, index_t dilation, index_t kernel_extent, index_t in) {
     return start < in ? min((in - 1 - start) / dilation + 1, kernel_extent) : 0;
 }
 

@@ -25,7 +25,7 @@
 #define PIXELS (16 * VECTORS)
 
 /* to[k] = x[base + k*step] for k < count. */
-inline void copy_line(local float *restrict to, geometry g, global const x_t *restrict x,
+static inline void copy_line(local float *restrict to, geometry g, global const x_t *restrict x,
                       index_t base, index_t step, index_t count) {
     index_t k = 0;
 #if TYPE == TYPE_F32
@@ -51,7 +51,7 @@ inline void copy_line(local float *restrict to, geometry g, global const x_t *re
 }
 
 /* One input row, its padding and slack zero; phase p holds elements p, p + stride, ... */
-inline void copy_row(local float *restrict to, geometry g, global const x_t *restrict x,
+static inline void copy_row(local float *restrict to, geometry g, global const x_t *restrict x,
                      index_t from, index_t phase) {
     for (index_t q = 0; q < phase * STRIDE_W; ++q)
         to[q] = 0;

@@ -2,7 +2,9 @@
  * A work-group computes TILE_H rows of TILE_W pixels of TILE_OC output channels. It reduces over
  * `step` input channels at a time: their input patch and weights are put into local memory, from
  * which each work-item feeds TILE_OC x PIXELS sums in registers. One plane of a 3-D kernel at a
- * time. Global size: (tiles * LOCAL_W, tiles * LOCAL_H, batch * groups * channel tiles * out_d).
+ * time. Global size: (tiles of a row * batch * groups * channel tiles * out_d * LOCAL_W, tiles of a
+ * column * LOCAL_H); the first dimension is the long one, for some devices limit the others to 65535
+ * work-groups.
  */
 #ifndef LOCAL_W
 #define LOCAL_W 8
@@ -26,8 +28,9 @@ tiled(const geometry g, const offsets at, const scalars s, global const x_t *res
       global y_t *y, local acc_t *restrict patch) {
     int column = (int)get_local_id(0), row = (int)get_local_id(1);
     int item = row * LOCAL_W + column;
-    index_t out_w = (index_t)get_group_id(0) * TILE_W, out_h = (index_t)get_group_id(1) * TILE_H;
-    index_t z = (index_t)get_group_id(2);
+    index_t tiles_w = (g.out_w + TILE_W - 1) / TILE_W, z = (index_t)get_group_id(0) / tiles_w;
+    index_t out_w = (index_t)get_group_id(0) % tiles_w * TILE_W;
+    index_t out_h = (index_t)get_group_id(1) * TILE_H;
     index_t out_d = z % g.out_d;
     z /= g.out_d;
     index_t channel_tiles = (g.out_per_group + TILE_OC - 1) / TILE_OC;

@@ -95,6 +95,9 @@ extern const clconv__algo_ops clconv__im2col_ops;   /* algo_im2col.c */
 extern const clconv__algo_ops clconv__vector_ops;   /* algo_vector.c */
 extern const clconv__algo_ops clconv__winograd_ops; /* algo_winograd.c */
 
+/** Whether the vector row copies the input to padded planes before it is read. */
+int clconv__vector_needs_planes(const clconv_problem *problem);
+
 /** Floats that a padded input row takes in local memory, whole vectors of tiles of `out` outputs.
  */
 size_t clconv__winograd_line(const clconv__request *request, size_t out);

@@ -5,6 +5,7 @@
  * stride and epilogue goes the same way: gathering converts to the accumulator type, storing
  * converts back.
  */
+#include "arithmetic.h"
 #include "element.h"
 #include "host_kernel.h"
 #include "parallel.h"
@@ -131,7 +132,7 @@ DEFINE_EPILOGUE(epilogue_f64, double, )
 static void epilogue_s32(int32_t *v, size_t count, const epilogue *e) {
     if (e->bias)
         for (size_t i = 0; i < count; ++i)
-            v[i] += *(const int32_t *)e->bias;
+            v[i] = (int32_t)((uint32_t)v[i] + *(const uint32_t *)e->bias);
 }
 
 static void apply_epilogue(int accumulator, void *row, size_t count, const epilogue *e) {
@@ -161,16 +162,12 @@ typedef struct host_job {
     int *failed; /* set to 1 by a worker that got no memory */
 } host_job;
 
-static size_t divide_up(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
-
 static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
 static void *aligned(size_t bytes) {
-    return aligned_alloc(ALIGNMENT, divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
+    return aligned_alloc(ALIGNMENT, clconv__divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
 }
 
 static void describe(host_job *job, const clconv_plan *plan) {
@@ -182,14 +179,14 @@ static void describe(host_job *job, const clconv_plan *plan) {
     job->type = &type_rows[job->p->type];
     job->tile = &kernels->tiles[job->type->accumulator];
     job->rows = kernels->rows;
-    job->channel_blocks = divide_up(job->g->out_per_group, job->rows);
+    job->channel_blocks = clconv__divide_up(job->g->out_per_group, job->rows);
     job->strip = TILES_PER_STRIP * job->tile->width;
     if (job->g->pixels < job->strip)
-        job->strip = divide_up(job->g->pixels, job->tile->width) * job->tile->width;
-    job->strips = divide_up(job->g->pixels, job->strip);
+        job->strip = clconv__divide_up(job->g->pixels, job->tile->width) * job->tile->width;
+    job->strips = clconv__divide_up(job->g->pixels, job->strip);
     size_t pieces = job->strips * job->p->groups * job->p->batch;
     size_t wanted = 4 * (size_t)clconv__processors();
-    job->parts = smaller(divide_up(wanted, pieces), job->channel_blocks);
+    job->parts = smaller(clconv__divide_up(wanted, pieces), job->channel_blocks);
 }
 
 static size_t packed_bytes(const host_job *job) {
@@ -276,9 +273,9 @@ static void gather_run(const host_job *job, char *to, size_t channel_offset, con
     size_t element = job->tile->element, stride = p->stride[2];
     ptrdiff_t d = input_at(p, 0, r->d, tap[0]), h = input_at(p, 1, r->h, tap[1]);
     ptrdiff_t w = input_at(p, 2, r->w, tap[2]);
-    size_t before = w < 0 ? smaller(divide_up((size_t)-w, stride), r->count) : 0;
+    size_t before = w < 0 ? smaller(clconv__divide_up((size_t)-w, stride), r->count) : 0;
     ptrdiff_t room = (ptrdiff_t)p->input[2] - w;
-    size_t end = room > 0 ? smaller(divide_up((size_t)room, stride), r->count) : 0;
+    size_t end = room > 0 ? smaller(clconv__divide_up((size_t)room, stride), r->count) : 0;
     if (d < 0 || h < 0 || (size_t)d >= p->input[0] || (size_t)h >= p->input[1] || end <= before) {
         memset(to, 0, r->count * element);
         return;
@@ -330,7 +327,7 @@ static void store_run(const host_job *job, char *sums, char *scratch, size_t pic
         job->type->output(residual, t->residual, first, y[4], r->count, 0);
         e.residual = residual;
     }
-    if (p->beta != 0) {
+    if (e.s.beta != 0) {
         job->type->output(old, t->output, first, y[4], r->count, 0);
         e.old = old;
     }
@@ -359,7 +356,7 @@ typedef struct piece {
 
 static piece find_piece(const host_job *job, size_t index) {
     piece w;
-    size_t part = index % job->parts, per_part = divide_up(job->channel_blocks, job->parts);
+    size_t part = index % job->parts, per_part = clconv__divide_up(job->channel_blocks, job->parts);
     index /= job->parts;
     w.first_block = smaller(part * per_part, job->channel_blocks);
     w.blocks = smaller(per_part, job->channel_blocks - w.first_block);

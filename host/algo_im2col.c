@@ -101,19 +101,16 @@ static clconv_status create(clconv_plan *plan) {
 
 static clconv_status unroll(clconv__call *call, size_t picture, size_t group, size_t first) {
     const gemm_state *state = call->plan->state;
-    const int64_t wide[] = {(int64_t)picture, (int64_t)group, (int64_t)first};
-    const int32_t narrow[] = {(int32_t)picture, (int32_t)group, (int32_t)first};
-    size_t size = call->plan->wide_index ? sizeof *wide : sizeof *narrow;
-    const char *at = call->plan->wide_index ? (const char *)wide : (const char *)narrow;
+    clconv__index_argument place[3];
     const clconv__argument arguments[] = {
         {state->geometry.size, &state->geometry.values},
         {sizeof call->offsets, &call->offsets},
         {sizeof(cl_mem), &call->tensors.input.memory},
         {sizeof(cl_mem), &call->tensors.workspace.memory},
         {sizeof(cl_long), &(cl_long){(cl_long)call->tensors.workspace.offset}},
-        {size, at},
-        {size, at + size},
-        {size, at + 2 * size},
+        clconv__as_argument(&place[0], call->plan, picture),
+        clconv__as_argument(&place[1], call->plan, group),
+        clconv__as_argument(&place[2], call->plan, first),
     };
     const clconv__range range = {{state->pixels, call->plan->request.g.taps, 1},
                                  clconv__line_group(call->plan)};

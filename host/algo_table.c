@@ -1,5 +1,6 @@
 /* The table of algorithms: what each refuses, how long it takes, and how its kernel is started. */
 #include "algo.h"
+#include "arithmetic.h"
 #include "reference.h"
 
 #include <stdarg.h>
@@ -105,13 +106,9 @@ static double seconds_at(const clconv__request *r, double cpu_rate, double gpu_r
     return clconv_problem_flops(r->problem) / (rate * units);
 }
 
-static size_t divide_up(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
-
 /* Share of a tile's work that is useful: what the borders leave of it. */
 static double filled(size_t extent, size_t tile) {
-    return (double)extent / (double)(divide_up(extent, tile) * tile);
+    return (double)extent / (double)(clconv__divide_up(extent, tile) * tile);
 }
 
 /* ---- direct ---- */
@@ -122,7 +119,7 @@ static const clconv__tile direct_tiles[] = {{{64}}, {{16}}, {{1}}, {{0}}};
 static int launch_direct(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
     const clconv_device_info *info = &r->device->info;
     size_t items = tile->value[0];
-    l->global[0] = divide_up(r->g.pixels, items) * items;
+    l->global[0] = clconv__divide_up(r->g.pixels, items) * items;
     l->global[1] = r->problem->out_channels;
     l->global[2] = r->problem->batch;
     l->local[0] = items;
@@ -176,9 +173,10 @@ static int launch_tiled(clconv__launch *l, const clconv__request *r, const clcon
     l->local[0] = v[0];
     l->local[1] = v[1];
     l->local[2] = 1;
-    l->global[0] = divide_up(r->g.output[2], (size_t)v[0] * v[2]) * v[0];
-    l->global[1] = divide_up(r->g.output[1], v[1]) * v[1];
-    l->global[2] = p->batch * p->groups * divide_up(r->g.out_per_group, v[3]) * r->g.output[0];
+    l->global[0] = clconv__divide_up(r->g.output[2], (size_t)v[0] * v[2]) * v[0] * p->batch *
+                   p->groups * clconv__divide_up(r->g.out_per_group, v[3]) * r->g.output[0];
+    l->global[1] = clconv__divide_up(r->g.output[1], v[1]) * v[1];
+    l->global[2] = 1;
     return 1;
 }
 
@@ -205,6 +203,19 @@ static int refuses_types(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reques
     if (type != CLCONV_F32 && type != CLCONV_F16 && type != CLCONV_BF16)
         return refuse(refusal, "type %s is not f32, f16 or bf16", clconv__type_names[type]);
     return 0;
+}
+
+/* The padded planes must be countable; their bytes are checked like any workspace. */
+static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    size_t elements = p->batch * p->in_channels * sizeof(float);
+    int overflows = 0;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        overflows |= __builtin_mul_overflow(
+            elements, p->input[axis] + p->pad_begin[axis] + p->pad_end[axis], &elements);
+    if (overflows && clconv__vector_needs_planes(p))
+        return refuse(refusal, "the padded input does not fit size_t");
+    return refuses_types(refusal, r);
 }
 
 /* Besides the sums, each output costs a scalar store. */
@@ -235,7 +246,7 @@ static size_t lines_rows(const clconv__request *r, const clconv__tile *tile) {
 static double lines_floats(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     size_t pixels = 16 * (size_t)tile->value[1];
-    double phase = (double)(divide_up(r->g.output[2], pixels) * pixels) +
+    double phase = (double)(clconv__divide_up(r->g.output[2], pixels) * pixels) +
                    (double)((p->kernel[2] - 1) * p->dilation[2] / p->stride[2]) + 1;
     double in_rows = (double)(lines_rows(r, tile) - 1) * (double)p->stride[1] +
                      (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
@@ -257,7 +268,7 @@ static int launch_lines(clconv__launch *l, const clconv__request *r, const clcon
     l->local_bytes = (size_t)bytes;
     for (int i = 0; i < 3; ++i)
         l->local[i] = 1;
-    l->global[0] = divide_up(r->g.output[1], l->step) * r->g.output[0];
+    l->global[0] = clconv__divide_up(r->g.output[1], l->step) * r->g.output[0];
     l->global[1] = p->groups;
     l->global[2] = p->batch;
     return 1;
@@ -266,8 +277,8 @@ static int launch_lines(clconv__launch *l, const clconv__request *r, const clcon
 /* Sums, the copy into local memory, and a copy that leaves the first-level cache. */
 static double seconds_lines(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
-    double bands = (double)divide_up(r->g.output[1], lines_rows(r, tile)) * (double)r->g.output[0] *
-                   (double)p->groups * (double)p->batch;
+    double bands = (double)clconv__divide_up(r->g.output[1], lines_rows(r, tile)) *
+                   (double)r->g.output[0] * (double)p->groups * (double)p->batch;
     double floats = lines_floats(r, tile);
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     double useful = filled(r->g.output[2], 16 * (size_t)tile->value[1]) *
@@ -285,10 +296,11 @@ static const clconv__tile winograd_2x2_tiles[] = {{{2, 7, 2}}, {{0}}};
 
 size_t clconv__winograd_line(const clconv__request *r, size_t out) {
     enum { TILES_OF_VECTOR = 8, LANES = 16 };
-    size_t tiles = divide_up(divide_up(r->g.output[2], out), TILES_OF_VECTOR) * TILES_OF_VECTOR;
+    size_t tiles = clconv__divide_up(clconv__divide_up(r->g.output[2], out), TILES_OF_VECTOR) *
+                   TILES_OF_VECTOR;
     size_t needed = tiles * out + 2 * LANES; /* the last vectors reach beyond their tiles */
     size_t padded = r->problem->pad_begin[2] + r->problem->input[2];
-    return divide_up(needed > padded ? needed : padded, LANES) * LANES;
+    return clconv__divide_up(needed > padded ? needed : padded, LANES) * LANES;
 }
 
 static int launch_winograd(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
@@ -316,8 +328,8 @@ static int refuses_winograd(char refusal[CLCONV_REFUSAL_SIZE], const clconv__req
 static double seconds_winograd(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     size_t out = tile->value[2], side = out + 2;
-    double tiles = (double)p->batch * (double)divide_up(r->g.output[1], out) *
-                   (double)divide_up(r->g.output[2], out);
+    double tiles = (double)p->batch * (double)clconv__divide_up(r->g.output[1], out) *
+                   (double)clconv__divide_up(r->g.output[2], out);
     double products = 2.0 * (double)(side * side) * tiles * (double)r->g.in_per_group *
                       (double)p->out_channels / filled(r->g.out_per_group, 32);
     double transforms = tiles * ((double)p->in_channels * 25e-9 + (double)p->out_channels * 20e-9);
@@ -368,7 +380,7 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 const clconv__algo clconv__algos[] = {
     {"tiled", &clconv__kernel_ops, NULL, NULL, seconds_tiled,
      tiled_macros, tiled_tiles, launch_tiled},
-    {"vector", &clconv__vector_ops, refuses_types, NULL, seconds_vector,
+    {"vector", &clconv__vector_ops, refuses_vector, NULL, seconds_vector,
      vector_macros, vector_tiles, launch_vector},
     {"winograd_2x2", &clconv__winograd_ops, refuses_winograd, clconv__winograd_2x2_bound,
      seconds_winograd, winograd_macros, winograd_2x2_tiles, launch_winograd},

@@ -2,6 +2,7 @@
  * vector.cl: direct convolution out of vector registers, for CPUs. The weights are packed by
  * channel blocks; an input that is padded or not f32 is first copied to padded float planes.
  */
+#include "arithmetic.h"
 #include "call.h"
 #include "opencl.h"
 
@@ -19,19 +20,11 @@ typedef struct vector_state {
     clconv__kernel_scalars scalars;
 } vector_state;
 
-static int needs_planes(const clconv_problem *p) {
+int clconv__vector_needs_planes(const clconv_problem *p) {
     int pads = p->type != CLCONV_F32;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
         pads |= p->pad_begin[axis] || p->pad_end[axis];
     return pads;
-}
-
-static size_t divide_up(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
-
-static size_t round_up(size_t a, size_t b) {
-    return divide_up(a, b) * b;
 }
 
 static void destroy(clconv_plan *plan) {
@@ -60,8 +53,8 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], vector_state *state, clconv_
         plan->wide_index = 1;
     clconv__plan_fields(fields, plan, plan->request.g.taps);
     clconv__pack_geometry(&state->from, plan, fields);
-    if (needs_planes(p)) {
-        plan->workspace = round_up(elements * sizeof(float), 64);
+    if (clconv__vector_needs_planes(p)) {
+        plan->workspace = clconv__round_up(elements * sizeof(float), 64);
         fields[CLCONV__FIELD_x_n] = (int64_t)(plane * p->in_channels);
         fields[CLCONV__FIELD_x_c] = (int64_t)plane;
         fields[CLCONV__FIELD_x_d] = (int64_t)(state->whole[1] * state->whole[2]);
@@ -110,14 +103,14 @@ static clconv_status create(clconv_plan *plan) {
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
     size_t channels = 16 * (size_t)tile->value[0];
-    state->tiles = divide_up(g->pixels, tile->value[1]);
-    state->blocks = plan->problem.groups * divide_up(g->out_per_group, channels);
+    state->tiles = clconv__divide_up(g->pixels, tile->value[1]);
+    state->blocks = plan->problem.groups * clconv__divide_up(g->out_per_group, channels);
     plan->packed_bytes = state->blocks * g->taps * channels * sizeof(float);
     lay_out(fields, state, plan);
     clconv__plan_scalars(&state->scalars, plan);
     status = make_taps(state, plan, fields);
     for (int i = 0; i < STAGES && !status; ++i)
-        if (i != PAD || plan->workspace)
+        if (i != PAD || clconv__vector_needs_planes(&plan->problem))
             status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "vector.cl",
                                          stage_names[i], tile, "");
     if (status)
@@ -144,22 +137,16 @@ static clconv_status pad(clconv__call *call) {
     const vector_state *state = call->plan->state;
     const clconv_problem *p = &call->plan->problem;
     const cl_long at = (cl_long)(call->tensors.workspace.offset / sizeof(float));
-    const int is_wide = call->plan->wide_index;
-    const size_t size = is_wide ? sizeof(cl_long) : sizeof(cl_int);
-    const cl_long wide[] = {(cl_long)state->whole[0], (cl_long)state->whole[1],
-                            (cl_long)state->whole[2]};
-    const cl_int narrow[] = {(cl_int)state->whole[0], (cl_int)state->whole[1],
-                             (cl_int)state->whole[2]};
-    const char *whole = is_wide ? (const char *)wide : (const char *)narrow;
+    clconv__index_argument whole[CLCONV_SPATIAL_AXES];
     const clconv__argument arguments[] = {
         {state->from.size, &state->from.values},
         {sizeof call->offsets, &call->offsets},
         {sizeof(cl_mem), &call->tensors.input.memory},
         {sizeof(cl_mem), &call->tensors.workspace.memory},
         {sizeof at, &at},
-        {size, whole},
-        {size, whole + size},
-        {size, whole + 2 * size},
+        clconv__as_argument(&whole[0], call->plan, state->whole[0]),
+        clconv__as_argument(&whole[1], call->plan, state->whole[1]),
+        clconv__as_argument(&whole[2], call->plan, state->whole[2]),
     };
     const clconv__range range = {{state->whole[0] * state->whole[1], p->in_channels, p->batch}, 1};
     return clconv__call_kernel(call, state->kernels[PAD], &range, arguments,

@@ -2,6 +2,7 @@
  * winograd.cl: F(4x4, 3x3) and F(2x2, 3x3) for CPUs. Rows of tiles are transformed and multiplied
  * some at a time, so that what lies between the stages stays in cache and the workspace small.
  */
+#include "arithmetic.h"
 #include "call.h"
 
 #include <stdlib.h>
@@ -23,14 +24,6 @@ typedef struct winograd_state {
     int64_t fields[CLCONV__FIELDS];
     clconv__kernel_scalars scalars;
 } winograd_state;
-
-static size_t divide_up(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
-
-static size_t round_up(size_t a, size_t b) {
-    return divide_up(a, b) * b;
-}
 
 static void destroy(clconv_plan *plan) {
     winograd_state *state = plan->state;
@@ -55,15 +48,15 @@ static void lay_out(winograd_state *state, clconv_plan *plan, const clconv__tile
     state->group = tile->value[1];
     state->out = tile->value[2];
     state->tile = state->out + 2;
-    state->tiles_w = divide_up(g->output[2], state->out);
-    state->rows = p->batch * divide_up(g->output[1], state->out);
-    state->blocks = p->groups * divide_up(g->out_per_group, channels);
+    state->tiles_w = clconv__divide_up(g->output[2], state->out);
+    state->rows = p->batch * clconv__divide_up(g->output[1], state->out);
+    state->blocks = p->groups * clconv__divide_up(g->out_per_group, channels);
     state->line = clconv__winograd_line(&plan->request, state->out);
     size_t most = LARGEST_PIECE / sizeof(float) / row_floats(state, p);
     state->piece = most < 1 ? 1 : most < state->rows ? most : state->rows;
     /* Equal pieces, for the last would otherwise leave processors idle. */
-    state->piece = divide_up(state->rows, divide_up(state->rows, state->piece));
-    plan->workspace = round_up(state->piece * row_floats(state, p) * sizeof(float), 64);
+    state->piece = clconv__divide_up(state->rows, clconv__divide_up(state->rows, state->piece));
+    plan->workspace = clconv__round_up(state->piece * row_floats(state, p) * sizeof(float), 64);
     plan->packed_bytes =
         state->blocks * state->tile * state->tile * g->in_per_group * channels * sizeof(float);
     clconv__plan_fields(state->fields, plan, 0);
@@ -113,32 +106,19 @@ static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offse
                                sizeof arguments / sizeof arguments[0], NULL);
 }
 
-/* An index argument as wide as the plan's. */
-typedef struct index_argument {
-    cl_int narrow;
-    cl_long wide;
-} index_argument;
-
-static clconv__argument as_argument(index_argument *value, const clconv_plan *plan, size_t index) {
-    value->narrow = (cl_int)index;
-    value->wide = (cl_long)index;
-    return plan->wide_index ? (clconv__argument){sizeof value->wide, &value->wide}
-                            : (clconv__argument){sizeof value->narrow, &value->narrow};
-}
-
 static clconv_status transform(clconv__call *call, size_t first_row, size_t rows) {
     const clconv_plan *plan = call->plan;
     const winograd_state *state = plan->state;
     const clconv__kernel_geometry geometry = geometry_with(plan, state->line);
     const cl_long at = (cl_long)(call->tensors.workspace.offset / sizeof(float));
-    index_argument row;
+    clconv__index_argument row;
     const clconv__argument arguments[] = {
         {geometry.size, &geometry.values},
         {sizeof call->offsets, &call->offsets},
         {sizeof(cl_mem), &call->tensors.input.memory},
         {sizeof(cl_mem), &call->tensors.workspace.memory},
         {sizeof at, &at},
-        as_argument(&row, plan, first_row),
+        clconv__as_argument(&row, plan, first_row),
         {state->tile * state->line * sizeof(float), NULL},
     };
     const clconv__range range = {{rows, plan->problem.in_channels, 1}, 1};
@@ -154,7 +134,7 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
     const clconv__kernel_geometry geometry = geometry_with(plan, rows * state->tiles_w);
     const cl_long at = (cl_long)(t->workspace.offset / sizeof(float));
     const cl_long packed_at = (cl_long)(packed_offset / sizeof(float));
-    index_argument row;
+    clconv__index_argument row;
     const clconv__argument arguments[] = {
         {geometry.size, &geometry.values},
         {sizeof call->offsets, &call->offsets},
@@ -163,13 +143,13 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
         {sizeof at, &at},
         {sizeof(cl_mem), &packed},
         {sizeof packed_at, &packed_at},
-        as_argument(&row, plan, first_row),
+        clconv__as_argument(&row, plan, first_row),
         {sizeof(cl_mem), &t->bias.memory},
         {sizeof(cl_mem), &t->residual.memory},
         {sizeof(cl_mem), &t->output.memory},
     };
-    const clconv__range range = {{divide_up(rows * state->tiles_w, state->group), state->blocks, 1},
-                                 1};
+    const clconv__range range = {
+        {clconv__divide_up(rows * state->tiles_w, state->group), state->blocks, 1}, 1};
     return clconv__call_kernel(call, state->kernels[MULTIPLY], &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }

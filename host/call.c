@@ -52,6 +52,14 @@ clconv_status clconv__call_kernel(clconv__call *call, cl_kernel kernel, const cl
                             "clEnqueueNDRangeKernel");
 }
 
+clconv__argument clconv__as_argument(clconv__index_argument *value, const clconv_plan *plan,
+                                     size_t index) {
+    value->narrow = (cl_int)index;
+    value->wide = (cl_long)index;
+    return plan->wide_index ? (clconv__argument){sizeof value->wide, &value->wide}
+                            : (clconv__argument){sizeof value->narrow, &value->narrow};
+}
+
 size_t clconv__line_group(const clconv_plan *plan) {
     const clconv_device_info *info = &plan->request.device->info;
     size_t most = info->max_work_group_size < info->max_work_item_sizes[0]

@@ -37,6 +37,16 @@ typedef struct clconv__range {
 /** A work-group size for kernels that work along lines of memory. */
 size_t clconv__line_group(const clconv_plan *plan);
 
+/** An index as wide as the plan's. */
+typedef struct clconv__index_argument {
+    cl_int narrow;
+    cl_long wide;
+} clconv__index_argument;
+
+/** Puts an index into `value`, which must live as long as the argument. */
+clconv__argument clconv__as_argument(clconv__index_argument *value, const clconv_plan *plan,
+                                     size_t index);
+
 /** Sets the arguments and enqueues; event is that of the call's last command, else NULL. */
 clconv_status clconv__call_kernel(clconv__call *call, cl_kernel kernel, const clconv__range *range,
                                   const clconv__argument *arguments, size_t count, cl_event *event);

@@ -181,17 +181,11 @@ static clconv_status build_failure(cl_program program, cl_device_id id, const ch
 }
 
 static clconv_status build(cl_program *program, clconv_device *device, const char *file,
-                           const char *options) {
-    char *source = NULL;
+                           const char *source, const char *options) {
     cl_int code;
-    clconv_status status = clconv__kernel_source(&source, file);
-    *program = NULL;
+    *program = clCreateProgramWithSource(device->context, 1, &source, NULL, &code);
+    clconv_status status = clconv__cl_check(code, "clCreateProgramWithSource");
     if (status)
-        return status;
-    const char *text = source;
-    *program = clCreateProgramWithSource(device->context, 1, &text, NULL, &code);
-    free(source);
-    if ((status = clconv__cl_check(code, "clCreateProgramWithSource")))
         return status;
     code = clBuildProgram(*program, 1, &device->id, options, NULL, NULL);
     if (code != CL_SUCCESS) {
@@ -202,24 +196,25 @@ static clconv_status build(cl_program *program, clconv_device *device, const cha
     return status;
 }
 
+/* Takes over the key: options, a line feed, and the source behind it. */
 static clconv_status find_or_build(cl_program *program, clconv_device *device, const char *file,
-                                   const char *options, const char *key) {
+                                   const char *source, const char *options, char *key) {
     for (struct clconv__program *p = device->programs; p; p = p->next)
         if (strcmp(p->key, key) == 0) {
             *program = p->program;
+            free(key);
             return CLCONV_OK;
         }
     struct clconv__program *entry = calloc(1, sizeof *entry);
-    char *own_key = strdup(key);
     clconv_status status =
-        entry && own_key ? build(&entry->program, device, file, options)
-                         : clconv__fail(CLCONV_OUT_OF_MEMORY, "program %s: out of memory", file);
+        entry ? build(&entry->program, device, file, source, options)
+              : clconv__fail(CLCONV_OUT_OF_MEMORY, "program %s: out of memory", file);
     if (status) {
-        free(own_key);
+        free(key);
         free(entry);
         return status;
     }
-    entry->key = own_key;
+    entry->key = key;
     entry->next = device->programs;
     device->programs = entry;
     *program = entry->program;
@@ -228,15 +223,24 @@ static clconv_status find_or_build(cl_program *program, clconv_device *device, c
 
 clconv_status clconv__device_program(cl_program *program, clconv_device *device, const char *file,
                                      const char *options) {
-    char with_standard[1024], key[1200];
+    char with_standard[1024], *source = NULL, *key = NULL;
     *program = NULL;
     if (snprintf(with_standard, sizeof with_standard, "-cl-std=CL1.2%s", options) >=
         (int)sizeof with_standard)
         return clconv__fail(CLCONV_SIZE_OVERFLOW, "the options of %s are too long", file);
-    snprintf(key, sizeof key, "%s %s", file, with_standard);
+    clconv_status status = clconv__kernel_source(&source, file);
+    if (status)
+        return status;
+    size_t size = strlen(with_standard) + strlen(source) + 2;
+    if (!(key = malloc(size))) {
+        free(source);
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "program %s: out of memory", file);
+    }
+    snprintf(key, size, "%s\n%s", with_standard, source);
     pthread_mutex_lock(&device->lock);
-    clconv_status status = find_or_build(program, device, file, with_standard, key);
+    status = find_or_build(program, device, file, source, with_standard, key);
     pthread_mutex_unlock(&device->lock);
+    free(source);
     return status;
 }
 
@@ -343,6 +347,8 @@ void clconv_device_destroy(clconv_device *device) {
     }
     if (device->queue)
         clReleaseCommandQueue(device->queue);
+    if (device->is_callers)
+        clReleaseDevice(device->id);
     if (device->context)
         clReleaseContext(device->context);
     pthread_mutex_destroy(&device->probe_lock);
@@ -548,9 +554,12 @@ clconv_status clconv_device_from_opencl(clconv_device **device, cl_context conte
         status = clconv__cl_check(clRetainContext(context), "clRetainContext");
     if (!status)
         status = finish_opening(device, context, id);
-    if (!status)
-        find_selector(*device);
-    return status;
+    if (status)
+        return status;
+    clRetainDevice(id); /* the context holds it, so that this cannot fail */
+    (*device)->is_callers = 1;
+    find_selector(*device);
+    return CLCONV_OK;
 }
 
 clconv_status clconv_device_get_info(clconv_device_info *info, clconv_device *device) {

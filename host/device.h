@@ -8,7 +8,7 @@
 
 struct clconv__program {
     struct clconv__program *next;
-    char *key; /* kernel file and options */
+    char *key; /* options and source: all that influences a build */
     cl_program program;
 };
 
@@ -17,6 +17,7 @@ struct clconv_device {
     cl_context context;     /* NULL for the host */
     cl_device_id id;        /* NULL for the host */
     cl_command_queue queue; /* NULL for the host */
+    int is_callers;         /* the id was retained for a caller's device */
     pthread_mutex_t lock;   /* guards the programs */
     struct clconv__program *programs;
     pthread_mutex_t probe_lock; /* guards the probe of double precision */

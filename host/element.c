@@ -6,13 +6,14 @@
 
 /* Roundoffs are powers of two: half the distance from 1 to the next number of the format. */
 static const clconv__type_facts types[] = {
-    [CLCONV_F32] = {"f32", 4, 0x1p-24, 0x1p-126, 0, 0, FLT_MAX, -FLT_MAX},
-    [CLCONV_F64] = {"f64", 8, 0x1p-53, 0x1p-1022, 0, 0, DBL_MAX, -DBL_MAX},
-    [CLCONV_F16] = {"f16", 2, 0x1p-24, 0x1p-126, 0x1p-11, 0x1p-14, 65504, -65504},
-    [CLCONV_BF16] = {"bf16", 2, 0x1p-24, 0x1p-126, 0x1p-8, 0x1p-126, 0x1.fep127, -0x1.fep127},
-    [CLCONV_S8] = {"s8", 1, 0, 0, 0, 0, 127, -128},
-    [CLCONV_U8] = {"u8", 1, 0, 0, 0, 0, 255, 0},
-    [CLCONV_S32] = {"s32", 4, 0, 0, 0, 0, 2147483647.0, -2147483648.0},
+    [CLCONV_F32] = {"f32", 4, 0x1p-24, 0x1p-126, FLT_MAX, 0, 0, FLT_MAX, -FLT_MAX},
+    [CLCONV_F64] = {"f64", 8, 0x1p-53, 0x1p-1022, DBL_MAX, 0, 0, DBL_MAX, -DBL_MAX},
+    [CLCONV_F16] = {"f16", 2, 0x1p-24, 0x1p-126, FLT_MAX, 0x1p-11, 0x1p-14, 65504, -65504},
+    [CLCONV_BF16] = {"bf16", 2, 0x1p-24, 0x1p-126, FLT_MAX, 0x1p-8, 0x1p-126, 0x1.fep127,
+                     -0x1.fep127},
+    [CLCONV_S8] = {"s8", 1, 0, 0, 0, 0, 0, 127, -128},
+    [CLCONV_U8] = {"u8", 1, 0, 0, 0, 0, 0, 255, 0},
+    [CLCONV_S32] = {"s32", 4, 0, 0, 0, 0, 0, 2147483647.0, -2147483648.0},
 };
 
 const clconv__type_facts *clconv__type(clconv_type type) {

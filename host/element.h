@@ -10,6 +10,7 @@ typedef struct clconv__type_facts {
     size_t size;                /* bytes */
     double accumulate_roundoff; /* unit roundoff of the arithmetic */
     double accumulate_tiny;     /* smallest normal number of the arithmetic */
+    double accumulate_largest;  /* largest finite number of the arithmetic */
     double storage_roundoff;    /* unit roundoff in memory; 0 where memory holds the accumulator */
     double storage_tiny;        /* smallest normal number in memory */
     double largest;             /* largest finite number in memory */

@@ -11,24 +11,29 @@
 
 /* ---- what kernels of any algorithm need ---- */
 
-static int needs_wide_index(const clconv_problem *p) {
+static int needs_wide_index(const clconv_problem *p, const clconv__geometry *g) {
     for (int tensor = CLCONV_INPUT; tensor <= CLCONV_OUTPUT; ++tensor) {
         size_t elements = 0;
         clconv_tensor_elements(&elements, p, (clconv_tensor)tensor);
         if (elements > INT32_MAX / 2)
             return 1;
     }
-    /* Coordinates run over the padding, too. */
-    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
-        if (p->input[axis] + p->pad_begin[axis] + p->pad_end[axis] > INT32_MAX / 2 ||
-            p->stride[axis] > INT32_MAX / 2 || p->dilation[axis] > INT32_MAX / 2)
+    /* Coordinates run over the padding, too, and are multiplied with the input's strides. */
+    double reach = 0;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        size_t padded = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
+        reach += (double)padded * (double)g->input_stride[2 + axis];
+        if (padded > INT32_MAX / 2 || p->stride[axis] > INT32_MAX / 2 ||
+            p->dilation[axis] > INT32_MAX / 2)
             return 1;
-    return 0;
+    }
+    return reach > INT32_MAX / 2;
 }
 
 clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
                                   const clconv_problem *p, const char *file, const char *name,
                                   const clconv__tile *tile, const char *more_options) {
+    const clconv__scalars scalars = clconv__scalars_of(p);
     char options[512];
     cl_program program;
     cl_int code;
@@ -36,7 +41,7 @@ clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
                         " -DTYPE=%d -DINDEX=%s -DACTIVATION=%d -DHAS_BIAS=%d -DHAS_RESIDUAL=%d "
                         "-DHAS_ALPHA=%d -DHAS_BETA=%d",
                         (int)p->type, plan->wide_index ? "long" : "int", (int)p->activation,
-                        !!p->has_bias, !!p->has_residual, p->alpha != 1, p->beta != 0);
+                        !!p->has_bias, !!p->has_residual, scalars.alpha != 1, scalars.beta != 0);
     for (int i = 0; tile && plan->algo->macros[i]; ++i)
         used += snprintf(options + used, sizeof options - (size_t)used, " -D%s=%u",
                          plan->algo->macros[i], tile->value[i]);
@@ -150,6 +155,15 @@ static clconv_status create_with(clconv_plan *plan, const clconv__algo *algo,
                          "algorithm %s: it needs %zu bytes of workspace, above the limit, %zu",
                          algo->name, clconv__plan_workspace(plan), plan->options.workspace_limit);
     }
+    uint64_t largest = plan->request.device->info.max_allocation_size;
+    if (!status && !algo->ops->is_host && clconv__plan_workspace(plan) > largest) {
+        algo->ops->destroy(plan);
+        status =
+            clconv__fail(CLCONV_UNSUPPORTED,
+                         "algorithm %s: it needs %zu bytes of workspace, but one buffer of the "
+                         "device holds %llu",
+                         algo->name, clconv__plan_workspace(plan), (unsigned long long)largest);
+    }
     if (status)
         plan->algo = NULL;
     return status;
@@ -160,7 +174,8 @@ static clconv_status create_with(clconv_plan *plan, const clconv__algo *algo,
 static clconv_status choose(clconv_plan *plan) {
     int tried[CLCONV__MOST_ALGOS] = {0};
     char refusal[CLCONV_REFUSAL_SIZE];
-    clconv_status status = clconv__fail(CLCONV_UNSUPPORTED, "no algorithm is there");
+    clconv_status status = CLCONV_UNSUPPORTED;
+    int was_created = 0;
     for (size_t round = 0; round < clconv__algo_count; ++round) {
         const clconv__algo *best = NULL;
         double best_seconds = 0;
@@ -176,15 +191,15 @@ static clconv_status choose(clconv_plan *plan) {
         }
         if (!best)
             break;
-        tried[best - clconv__algos] = 1;
+        tried[best - clconv__algos] = was_created = 1;
         status = create_with(plan, best, refusal);
         if (status != CLCONV_UNSUPPORTED)
             return status;
     }
-    if (plan->request.problem->direction != CLCONV_FORWARD)
-        return clconv__fail(CLCONV_UNSUPPORTED, "direction %s is not computed, only forward is",
-                            clconv__direction_names[plan->problem.direction]);
-    return status;
+    if (was_created)
+        return status;
+    clconv__algo_refuses(refusal, &clconv__algos[clconv__algo_count - 1], &plan->request);
+    return clconv__fail(CLCONV_UNSUPPORTED, "no algorithm: %s", refusal);
 }
 
 static clconv_status check_options(const clconv_plan_options *options) {
@@ -215,7 +230,7 @@ clconv_status clconv__plan_create(clconv_plan **plan, clconv_device *device,
     new->problem = *problem;
     new->request = (clconv__request){&new->problem, g, device};
     new->options = options ? *options : defaults;
-    new->wide_index = needs_wide_index(problem);
+    new->wide_index = needs_wide_index(problem, &g);
     if (new->options.algorithm) {
         const clconv__algo *algo = clconv__find_algo(new->options.algorithm);
         new->options.algorithm = algo->name; /* static storage, unlike the caller's */
@@ -348,9 +363,13 @@ static clconv_status check_overlaps(const tensor_row *rows, size_t count, const 
                                     size_t workspace) {
     const tensor_row *output = &rows[count - 1];
     const tensor_row scratch = {CLCONV_OUTPUT, "workspace", workspace, 1};
-    if (workspace && t->workspace.memory == t->output.memory &&
-        overlaps(&scratch, t->workspace.offset, output, t->output.offset))
-        return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.workspace overlaps tensors.output");
+    for (size_t i = 0; i < count; ++i) {
+        clconv_buffer other = buffer_of(t, rows[i].tensor);
+        if (workspace && t->workspace.memory == other.memory &&
+            overlaps(&scratch, t->workspace.offset, &rows[i], other.offset))
+            return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.workspace overlaps tensors.%s",
+                                rows[i].name);
+    }
     for (size_t i = 0; i + 1 < count; ++i) {
         clconv_buffer other = buffer_of(t, rows[i].tensor);
         int is_same_residual =
@@ -492,7 +511,8 @@ static clconv_status check_pointers(const clconv_plan *plan, const clconv_host_t
 
 /* The output is uploaded as well where some of its old content survives or is read. */
 static int reads_output(const clconv_plan *plan) {
-    return plan->problem.beta != 0 || !clconv__is_dense(&plan->problem, CLCONV_OUTPUT);
+    return clconv__scalars_of(&plan->problem).beta != 0 ||
+           !clconv__is_dense(&plan->problem, CLCONV_OUTPUT);
 }
 
 static clconv_status upload(clconv_tensors *buffers, const clconv_plan *plan,

@@ -172,9 +172,10 @@ double clconv__gamma(double n, double u) {
 
 /*
  * Bound on |computed - reference|; v is the exact argument of the activation up to the reference's
- * own roundings, r the result, S the sum of the magnitudes of all terms.
+ * own roundings, r the result, S the sum of the magnitudes of all terms, magnitude that of the
+ * products alone.
  */
-static double error_bound(const judge *j, double v, double r, double S) {
+static double error_bound(const judge *j, double v, double r, double S, double magnitude) {
     const clconv_problem *p = j->problem;
     const clconv__type_facts *type = clconv__type(p->type);
     const activation_row *row = &activations[p->activation];
@@ -190,7 +191,11 @@ static double error_bound(const judge *j, double v, double r, double S) {
         evaluation += 4 * type->accumulate_tiny;
     double bound = argument * clconv__lipschitz(p) + evaluation;
     double storage = type->storage_roundoff * (fabs(r) + bound + 2 * type->storage_tiny);
-    if (fabs(r) + bound + storage > type->largest)
+    /* Partial sums may overflow on the way, and hard_swish takes its argument six times. */
+    double on_the_way = fmax(S, magnitude) + argument;
+    if (p->activation == CLCONV_HARD_SWISH)
+        on_the_way = fmax(on_the_way, 8 * fabs(v));
+    if (fabs(r) + bound + storage > type->largest || on_the_way > type->accumulate_largest)
         return INFINITY;
     return bound + storage;
 }
@@ -221,7 +226,8 @@ static void finish(const judge *j, size_t channel, size_t d, size_t h, size_t w,
     j->output[dense] = r;
     if (j->bound)
         j->bound[dense] = error_bound(
-            j, v, r, fabs(s->alpha) * magnitude + fabs(bias) + fabs(residual) + fabs(old));
+            j, v, r, fabs(s->alpha) * magnitude + fabs(bias) + fabs(residual) + fabs(old),
+            magnitude);
 }
 
 /* One row of outputs: index counts channel, then d, then h. */

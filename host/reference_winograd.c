@@ -14,12 +14,16 @@
 #include "parallel.h"
 #include "problem.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
 enum { MOST_OUT = 4, MOST_SIDE = MOST_OUT + 2, MOST_PLACES = MOST_SIDE * MOST_SIDE };
 
-/* Magnitudes of the matrices of Lavin and Gray (arXiv:1509.09308), and roundings of one pass. */
+/*
+ * Magnitudes of the matrices of Lavin and Gray (arXiv:1509.09308), and roundings: a division counts
+ * five, because OpenCL C allows it 2.5 units in the last place, unless it is by a power of two.
+ */
 typedef struct winograd_matrices {
     size_t out, side;
     double weights[MOST_SIDE][3];
@@ -51,7 +55,7 @@ static const winograd_matrices f4 = {
      {0, 2, 1, 2, 1, 0},
      {0, 4, 0, 5, 0, 1}},
     {{1, 1, 1, 1, 1, 0}, {0, 1, 1, 2, 2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, 1, 8, 8, 1}},
-    2 * (3 + 3 + 3)};
+    2 * (7 + 3 + 3)};
 
 typedef struct winograd_judge {
     const clconv_problem *problem;
@@ -59,8 +63,10 @@ typedef struct winograd_judge {
     clconv__geometry g;
     const winograd_matrices *m;
     size_t tiles_h, tiles_w;
-    double *input; /* one picture: [channel][tile][place] */
-    double factor; /* from the sum of magnitudes to the error */
+    double *input;  /* one picture: [channel][tile][place] */
+    double factor;  /* from the sum of magnitudes to the error */
+    double tiny;    /* what subnormals that are flushed between the transforms can add */
+    double largest; /* magnitudes from here on may overflow on the way */
     double *bound;
     size_t picture;
 } winograd_judge;
@@ -143,7 +149,7 @@ static void raise_tile(const winograd_judge *j, const double *sums, size_t out_c
                             tile_h * m->out + r) *
                                out[2] +
                            tile_w * m->out + q;
-            j->bound[dense] += j->factor * sum;
+            j->bound[dense] += sum < j->largest ? j->factor * sum + j->tiny : INFINITY;
         }
 }
 
@@ -182,15 +188,30 @@ static double factor_of(const winograd_judge *j) {
            (1 + type->storage_roundoff);
 }
 
+static int is_minimal_filter(const clconv_problem *p) {
+    for (int axis = CLCONV_H; axis < CLCONV_SPATIAL_AXES; ++axis)
+        if (p->kernel[axis] != 3 || p->stride[axis] != 1 || p->dilation[axis] != 1)
+            return 0;
+    return p->direction == CLCONV_FORWARD && p->kernel[CLCONV_D] == 1 && p->input[CLCONV_D] == 1 &&
+           !p->pad_begin[CLCONV_D] && !p->pad_end[CLCONV_D];
+}
+
 static clconv_status raise_bound(double *bound, const clconv_problem *problem,
                                  const clconv_host_tensors *tensors, const winograd_matrices *m) {
     winograd_judge j = {.problem = problem, .tensors = tensors, .bound = bound, .m = m};
     clconv_status status = clconv__geometry_of(&j.g, problem);
     if (status)
         return status;
+    if (!is_minimal_filter(problem))
+        return clconv__fail(CLCONV_UNSUPPORTED,
+                            "F(%zux%zu, 3x3) is for forward 3x3 kernels of stride and dilation 1",
+                            m->out, m->out);
     j.tiles_h = (j.g.output[1] + m->out - 1) / m->out;
     j.tiles_w = (j.g.output[2] + m->out - 1) / m->out;
+    /* No transform enlarges by more than 2^12, its matrices' largest row sums multiplied. */
     j.factor = factor_of(&j);
+    j.tiny = 0x1p-126 * 0x1p12 * (double)j.g.taps * j.factor / 0x1p-24;
+    j.largest = FLT_MAX / 0x1p12;
     size_t count = problem->in_channels * j.tiles_h * j.tiles_w * m->side * m->side;
     if (!(j.input = malloc(count * sizeof *j.input)))
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "the bound needs %zu doubles", count);

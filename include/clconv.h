@@ -495,12 +495,15 @@ typedef struct clconv_tensors {
 } clconv_tensors;
 
 /**
- * Enqueues the convolution on the caller's buffers. Does not block and allocates no device memory.
- * The output must not overlap any other tensor, except that residual and output may be the same.
+ * Enqueues the convolution on the caller's buffers. Does not block and allocates no device memory,
+ * except that im2col_clblast's GEMM is CLBlast's, which builds its programs at its first call and
+ * may allocate buffers of its own. Output and workspace must not overlap any other tensor, except
+ * that residual and output may be the same.
  * @param queue NULL for the device's own; in-order or out-of-order
  * @param wait,event as in clEnqueueNDRangeKernel; the caller releases the event
  * @return CLCONV_BUFFER_TOO_SMALL, CLCONV_WRONG_CONTEXT, … ; on failure no output was written by
- *         commands of this call unless the status is CLCONV_OPENCL or CLCONV_CLBLAST
+ *         commands of this call unless the status is CLCONV_OPENCL, CLCONV_CLBLAST or
+ *         CLCONV_OUT_OF_MEMORY, which an OpenCL call between two commands may give
  */
 CLCONV_API clconv_status clconv_plan_enqueue(clconv_plan *plan, cl_command_queue queue,
                                              const clconv_tensors *tensors, cl_uint wait_count,
@@ -517,7 +520,8 @@ typedef struct clconv_host_tensors {
 
 /**
  * Runs the convolution on host memory and waits for it; manages buffers itself. On the host device
- * nothing is copied. Elements between those of a strided output keep their values.
+ * nothing is copied. Elements between those of a strided output keep their values. After
+ * CLCONV_OUT_OF_MEMORY and the statuses of OpenCL calls the output's content is undefined.
  */
 CLCONV_API clconv_status clconv_plan_run(clconv_plan *plan, const clconv_host_tensors *tensors);
 
@@ -536,7 +540,9 @@ CLCONV_API clconv_status clconv_plan_run(clconv_plan *plan, const clconv_host_te
  * longest path, gamma(n) = n*u/(1-n*u) with the unit roundoff u (Higham, "Accuracy and Stability of
  * Numerical Algorithms", 2nd ed., section 3.1), L is the activation's Lipschitz constant, and the
  * last terms cover evaluation of the activation (OpenCL C's ULP table), rounding to the type in
- * memory, and flushed subnormals. For the integer types the bound is 0: results are exact.
+ * memory, and subnormals that are flushed on the way; inputs are taken to be normal numbers or 0.
+ * The bound is infinite where a sum may overflow. For the integer types it is 0: results are exact,
+ * as long as sum and bias together fit 32 bits.
  *
  * `tensors.output` is read as the old output when beta is not 0, and never written.
  * @param output one double per element, dense, in the order N C D H W
