@@ -79,7 +79,8 @@ void poison_fill(void *memory, size_t size, poison_kind poison) {
      * floats and doubles. */
     static const unsigned char high[POISONS] = {0xff, 0x7f};
     unsigned char *bytes = memory;
-    memset(bytes, 0xff, size);
+    if (size) /* a tensor that is absent has no memory either */
+        memset(bytes, 0xff, size);
     if (high[poison] != 0xff)
         for (size_t i = 1; i < size; i += 2)
             bytes[i] = high[poison];
