@@ -126,9 +126,13 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
     y += at.y;
     index_t channels = min((index_t)OC, g.out_per_group - first);
     index_t channel = group * g.out_per_group + first;
+    int is_line = 1; /* each pixel right behind the one before, in memory too */
+    #pragma unroll
+    for (int i = 1; i < PIXELS; ++i)
+        is_line &= y_to[i] - y_to[i - 1] == 1;
     if (tile * PIXELS + PIXELS > pixels)
         FINISH_TILE(pixels - tile * PIXELS, y_to[i]);
-    else if (y_to[PIXELS - 1] - y_to[0] == PIXELS - 1)
+    else if (is_line)
         FINISH_TILE(PIXELS, y_to[0] + i);
     else
         FINISH_TILE(PIXELS, y_to[i]);
