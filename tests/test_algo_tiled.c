@@ -1,6 +1,6 @@
 /*
- * The local memory that "tiled" asks for. Many drivers forgive a kernel that writes behind its local
- * memory, so that no wrong result shows when it is too small.
+ * The local memory that "tiled" asks for. Many drivers forgive a kernel that writes behind its
+ * local memory, so that no wrong result shows when it is too small.
  */
 #include "algo.h"
 #include "support/support.h"
@@ -8,10 +8,10 @@
 /* What tiled.cl indexes: a patch of the input and the weights of `step` channels. */
 static size_t indexed_bytes(const clconv_problem *p, const clconv__tile *tile, size_t step) {
     size_t tile_w = (size_t)tile->value[0] * tile->value[2], tile_h = tile->value[1];
-    size_t last_column = (tile_w - 1) * p->stride[CLCONV_W] +
-                         (p->kernel[CLCONV_W] - 1) * p->dilation[CLCONV_W];
-    size_t last_row = (tile_h - 1) * p->stride[CLCONV_H] +
-                      (p->kernel[CLCONV_H] - 1) * p->dilation[CLCONV_H];
+    size_t last_column =
+        (tile_w - 1) * p->stride[CLCONV_W] + (p->kernel[CLCONV_W] - 1) * p->dilation[CLCONV_W];
+    size_t last_row =
+        (tile_h - 1) * p->stride[CLCONV_H] + (p->kernel[CLCONV_H] - 1) * p->dilation[CLCONV_H];
     size_t patch = (last_row + 1) * (last_column + 1);
     size_t weights = p->kernel[CLCONV_H] * p->kernel[CLCONV_W] * tile->value[3];
     return step * (patch + weights) * (p->type == CLCONV_F64 ? sizeof(double) : sizeof(float));
@@ -19,7 +19,8 @@ static size_t indexed_bytes(const clconv_problem *p, const clconv__tile *tile, s
 
 static const clconv__algo *find_tiled(void) {
     for (size_t i = 0; i < clconv__algo_count; ++i)
-        if (strcmp(clconv__algos[i].name, "tiled") == 0) return &clconv__algos[i];
+        if (strcmp(clconv__algos[i].name, "tiled") == 0)
+            return &clconv__algos[i];
     fail_msg("no row is named tiled");
     return NULL;
 }

@@ -40,7 +40,8 @@ static size_t run_tile(size_t *wrong, size_t device, const clconv_problem *probl
     const tensor *output = &set->tensors[CLCONV_OUTPUT];
     char text[CLCONV_PROBLEM_TEXT_SIZE] = "", label[CLCONV_PROBLEM_TEXT_SIZE + 128];
     options.algorithm = algo->name;
-    if (clconv_plan_create(&plan, devices()->devices[device], problem, &options)) return 0;
+    if (clconv_plan_create(&plan, devices()->devices[device], problem, &options))
+        return 0;
     if (!algo->launch(&launch, &plan->request, tile)) {
         clconv_plan_destroy(plan);
         return 0;
@@ -68,7 +69,8 @@ static size_t run_case(size_t *wrong, const char *text) {
     tensor_set set;
     uint64_t random = 9;
     size_t runs = 0;
-    if (clconv_problem_parse(&problem, text)) fail_msg("%s: %s", text, clconv_last_message());
+    if (clconv_problem_parse(&problem, text))
+        fail_msg("%s: %s", text, clconv_last_message());
     make_tensors(&set, &problem, &random, SMALL_INTEGERS);
     expectation expected = make_expectation(&problem, &set);
     for (size_t device = 0; device < devices()->count; ++device)
@@ -89,7 +91,8 @@ static void test_every_tile_computes_the_same(void **state) {
         runs += run_case(&wrong, cases[i]);
     print_message("%zu runs, %zu wrong\n", runs, wrong);
     assert_int_equal(wrong, 0);
-    if (runs == 0) skip_because("no OpenCL device runs an algorithm with tiles");
+    if (runs == 0)
+        skip_because("no OpenCL device runs an algorithm with tiles");
 }
 
 int main(void) {

@@ -558,17 +558,18 @@ static size_t check_case_file(const char *name) {
     return count;
 }
 
+/* A published network has its number of layers; our own files grow. */
 static void test_problem_parse_case_files(void **state) {
     static const struct {
         const char *name;
-        size_t count;
-    } rows[] = {
-        {"resnet_50_v1_5", 23}, {"vgg_16", 9},   {"googlenet_v1", 51}, {"mobilenet", 20},
-        {"tails", 51},          {"padding", 22}, {"dilated", 27},
-    };
+        size_t layers;
+    } networks[] = {{"resnet_50_v1_5", 23}, {"vgg_16", 9}, {"googlenet_v1", 51}, {"mobilenet", 20}};
+    static const char *const ours[] = {"tails", "padding", "dilated"};
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); ++i)
-        assert_int_equal(check_case_file(rows[i].name), rows[i].count);
+    for (size_t i = 0; i < COUNT_OF(networks); ++i)
+        assert_int_equal(check_case_file(networks[i].name), networks[i].layers);
+    for (size_t i = 0; i < COUNT_OF(ours); ++i)
+        assert_true(check_case_file(ours[i]) > 0);
 }
 
 int main(void) {
