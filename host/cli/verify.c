@@ -250,11 +250,18 @@ static void compare_to_baseline(report *r, trial *t, data_kind kind) {
 }
 
 static void try_algorithm(report *r, trial *t, const verify_options *o) {
-    int last = 0, sums_are_exact = clconv_algorithm_is_exact(r->algorithm);
+    int last = -1, sums_are_exact = clconv_algorithm_is_exact(r->algorithm);
     snprintf(r->method, sizeof r->method, "whole");
     for (int kind = 0; kind < DATA_KINDS && r->verdict == VERDICT_PASSED; ++kind)
         if (t->is_used[kind] && (kind != DATA_EXACT || sums_are_exact))
             try_data(r, t, (data_kind)(last = kind), o);
+    if (last < 0) {
+        /* Whatever else holds of it, nothing was run, so nothing has passed. */
+        r->verdict = VERDICT_UNSUPPORTED;
+        snprintf(r->reason, sizeof r->reason,
+                 "the case has exact data alone, and the algorithm rounds them");
+        return;
+    }
     if (o->compare && r->seconds > 0 && !is_bad(r->verdict))
         compare_to_baseline(r, t, (data_kind)last);
     if (r->verdict == VERDICT_PASSED &&
