@@ -18,8 +18,7 @@ static void make_case(judged_case *c, const char *text, data_kind kind) {
     const tensor_image *output = &c->data.images[CLCONV_OUTPUT];
     poison_fill(c->data.result, output->size, POISON_FIRST);
     for (size_t i = 0; i < c->expected.count; ++i)
-        clconv_element_set(c->data.result, output->type, GUARD_ELEMENTS + i,
-                           c->expected.values[i]);
+        clconv_element_set(c->data.result, output->type, GUARD_ELEMENTS + i, c->expected.values[i]);
 }
 
 static void put(judged_case *c, size_t index, double value) {
@@ -104,8 +103,9 @@ static void test_judge_alarm_on_many_terms(void **state) {
 }
 
 static void test_alarm_scale_is_never_above_the_bound(void **state) {
-    static const char *const texts[] = {"ic3ih7_oc5kh3", "ic500ih7_oc5kh3", "ic500ih7_oc5kh3_act=gelu",
-                                        "ic64ih7_oc5kh3_type=f16", "ic64ih7_oc5kh3_type=bf16"};
+    static const char *const texts[] = {"ic3ih7_oc5kh3", "ic500ih7_oc5kh3",
+                                        "ic500ih7_oc5kh3_act=gelu", "ic64ih7_oc5kh3_type=f16",
+                                        "ic64ih7_oc5kh3_type=bf16"};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(texts); ++i) {
         clconv_problem problem;

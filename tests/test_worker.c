@@ -1,7 +1,7 @@
 /* also: no-device */
 /* Workers answer, die, hang, and are replaced. */
-#include "worker.h"
 #include "support.h"
+#include "worker.h"
 
 static const worker_options usual = {.timeout = 60}, impatient = {.timeout = 1},
                             in_process = {.in_process = true, .timeout = 60};
