@@ -6,11 +6,7 @@
 #include "support/generator.h"
 #include "support/run.h"
 
-/*
- * Each meaning (type, layouts, mode, epilogue) may cost every algorithm a program, which takes a
- * device's compiler up to a second; geometry costs none. So a run has few meanings.
- */
-enum { DEFAULT_COUNT = 300, FEWEST_MEANINGS = 8, MOST_MEANINGS = 32, PROBLEMS_PER_MEANING = 50 };
+enum { DEFAULT_COUNT = 300 };
 
 typedef struct tally {
     size_t runs;
@@ -55,33 +51,18 @@ static void run_problem(tally *t, const clconv_problem *problem, uint64_t *rando
     free_tensors(&set);
 }
 
-static size_t meanings_for(size_t count) {
-    size_t meanings = FEWEST_MEANINGS + count / PROBLEMS_PER_MEANING;
-    return meanings < MOST_MEANINGS ? meanings : MOST_MEANINGS;
-}
-
-/* The first is plain f32, so that every algorithm has something to do in every run. */
-static void draw_meanings(clconv_problem *meanings, size_t count, uint64_t *random) {
-    for (size_t i = 0; i < count; ++i) {
-        meanings[i] = (clconv_problem)CLCONV_PROBLEM_INIT;
-        if (i > 0)
-            random_meaning(&meanings[i], random);
-    }
-}
-
 static void test_random_problems_on_every_device(void **state) {
     uint64_t seed = environment_number("CLCONV_TEST_SEED", 1), random = seed;
     size_t count = (size_t)environment_number("CLCONV_TEST_COUNT", DEFAULT_COUNT);
-    size_t meaning_count = meanings_for(count);
     clconv_problem meanings[MOST_MEANINGS];
+    size_t meaning_count = random_meanings(meanings, count, &random);
     tally t = {0, 0, 0};
     (void)state;
     assert_true(count > 0);
     print_message("seed %llu, %zu problems\n", (unsigned long long)seed, count);
-    draw_meanings(meanings, meaning_count, &random);
     for (size_t i = 0; i < count && t.wrong + t.untaken < 20; ++i) {
         clconv_problem problem = meanings[i % meaning_count];
-        random_geometry(&problem, &random);
+        random_geometry(&problem, &random, SMALL_WORK);
         run_problem(&t, &problem, &random, i / meaning_count % 2 ? SMALL_INTEGERS : REALS);
     }
     print_message("%zu runs, %zu wrong, %zu problems without an algorithm\n", t.runs, t.wrong,

@@ -291,7 +291,7 @@ static void compare_random_problems(filling fill, size_t count) {
         clconv_problem problem = CLCONV_PROBLEM_INIT;
         tensor_set set;
         random_meaning(&problem, &random);
-        random_geometry(&problem, &random);
+        random_geometry(&problem, &random, SMALL_WORK);
         make_tensors(&set, &problem, &random, fill);
         check_against_oracle(&problem, &set, fill);
         free_tensors(&set);

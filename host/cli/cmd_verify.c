@@ -154,10 +154,12 @@ static int open_devices(session *s) {
 
 static clconv_status collect_random(session *s, char message[MESSAGE_SIZE]) {
     uint64_t state = s->o->seed;
+    clconv_problem meanings[MOST_MEANINGS];
+    const size_t count = random_meanings(meanings, (size_t)s->o->random, &state);
     clconv_status status = CLCONV_OK;
     for (uint64_t i = 0; i < s->o->random && !status; ++i) {
-        clconv_problem problem;
-        random_problem(&problem, &state, 2e7);
+        clconv_problem problem = meanings[i % count];
+        random_geometry(&problem, &state, 2e7);
         if ((status = case_list_add(&s->cases, &problem)))
             snprintf(message, MESSAGE_SIZE, "out of memory");
     }

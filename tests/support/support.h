@@ -3,6 +3,7 @@
 #define CLCONV_TESTS_SUPPORT_H
 
 #include "clconv.h"
+#include "cli/random.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -82,27 +83,11 @@ static inline int exit_code(int failed, size_t count) {
 #define run_group(tests) exit_code(cmocka_run_group_tests(tests, NULL, NULL), COUNT_OF(tests))
 
 /* ------------------------------------------------------------------------------------------------
- * Random numbers: splitmix64
+ * Random numbers
  */
 
-static inline uint64_t random_bits(uint64_t *state) {
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static inline size_t random_below(uint64_t *state, size_t limit) {
-    return (size_t)(random_bits(state) % limit);
-}
-
-/* True once in `times` calls. */
-static inline bool random_chance(uint64_t *state, size_t times) {
-    return random_below(state, times) == 0;
-}
-
 static inline double random_real(uint64_t *state) {
-    return (double)(random_bits(state) >> 11) * 0x1p-52 - 1;
+    return 2 * random_unit(state) - 1;
 }
 
 static inline uint64_t environment_number(const char *name, uint64_t otherwise) {
