@@ -60,6 +60,7 @@ static const args_option option_table[] = {
     ARGS_OPTION(run_options, output_strides, "output-strides", "N[,N...]",
                 "the same for output and residual, which are then files of\n"
                 "one axis; what lies between is 0, or kept where beta is not 0"),
+    ARGS_OPTION(run_options, name, "name", "TEXT", "a label for the problem, which --json prints"),
     ARGS_OPTION(run_options, device, "device", "SELECTOR", CLI_DEVICE_HELP),
     ARGS_OPTION(run_options, algo, "algo", "NAME", CLI_ALGO_HELP),
     ARGS_OPTION(run_options, json, "json", NULL, CLI_JSON_HELP),
@@ -192,6 +193,7 @@ static int report(const job *j) {
     const npy_array *array = &j->files[CLCONV_OUTPUT].array;
     char shape[CLI_TEXT_SIZE];
     char time[CLI_TEXT_SIZE];
+    char problem[CLCONV_PROBLEM_TEXT_SIZE] = "";
     cJSON *object;
 
     if (!j->o->json) {
@@ -201,7 +203,9 @@ static int report(const job *j) {
                clconv_plan_algorithm(j->plan), j->info.selector, j->info.name, time);
         return CLI_OK;
     }
+    (void)clconv_problem_format(problem, sizeof problem, &j->r.problem);
     object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "problem", problem);
     cJSON_AddStringToObject(object, "output", j->o->output);
     cJSON_AddItemToObject(object, "shape", cli_json_sizes(array->shape, array->rank));
     cJSON_AddStringToObject(object, "type", npy_type_name(array->type));

@@ -64,16 +64,34 @@ const char *shown_name(const clconv_problem *p, char text[CLCONV_PROBLEM_TEXT_SI
     return clconv_problem_format(text, CLCONV_PROBLEM_TEXT_SIZE, p) ? "?" : text;
 }
 
+/* Appends a word for the shell, in single quotes where it has more than the usual characters. */
+static void append_word(char text[COMMAND_SIZE], const char *word) {
+    static const char usual[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./:=,+-";
+    const size_t longest = sizeof "'\\''" - 1;
+    const char *quote = word[strspn(word, usual)] ? "'" : "";
+    size_t at = strlen(text);
+    at += (size_t)snprintf(text + at, COMMAND_SIZE - at, "%s", quote);
+    for (; *word && at + longest + sizeof "'" < COMMAND_SIZE; ++word)
+        at += (size_t)snprintf(text + at, longest + 1, *word == '\'' ? "'\\''" : "%c", *word);
+    snprintf(text + at, COMMAND_SIZE - at, "%s", quote);
+}
+
 void format_command(char text[COMMAND_SIZE], const report *r, const clconv_problem *problem,
                     uint64_t seed) {
     char words[CLCONV_PROBLEM_TEXT_SIZE] = "?";
     const char *kernels = getenv("CLCONV_KERNEL_DIR");
-    int has_kernels = kernels && *kernels;
+    size_t at = 0;
+    *text = 0;
     (void)clconv_problem_format(words, sizeof words, problem);
-    snprintf(text, COMMAND_SIZE, "%s%.300s%sclconv verify --device %s --algo %s --seed %llu '%s'",
-             has_kernels ? "CLCONV_KERNEL_DIR=" : "", has_kernels ? kernels : "",
-             has_kernels ? " " : "", r->device->facts.info.selector, r->algorithm,
-             (unsigned long long)seed, words);
+    if (kernels && *kernels) {
+        snprintf(text, COMMAND_SIZE, "CLCONV_KERNEL_DIR=");
+        append_word(text, kernels);
+        at = strlen(text);
+    }
+    snprintf(text + at, COMMAND_SIZE - at, "%sclconv verify --device %s --algo %s --seed %llu ",
+             at ? " " : "", r->device->facts.info.selector, r->algorithm, (unsigned long long)seed);
+    append_word(text, words);
 }
 
 /* ---- columns ---- */

@@ -40,8 +40,8 @@ typedef struct report_column {
 extern const report_column report_columns[];
 extern const size_t report_column_count;
 
-/** Bytes that a command line needs at most. */
-#define COMMAND_SIZE (CLCONV_PROBLEM_TEXT_SIZE + 512)
+/** Bytes of a command line, with the path of a folder in it. */
+#define COMMAND_SIZE (CLCONV_PROBLEM_TEXT_SIZE + 5000)
 
 /** One line that repeats a problem where a report comes from, with what else changes the build. */
 void format_command(char text[COMMAND_SIZE], const report *r, const clconv_problem *problem,

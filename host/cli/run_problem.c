@@ -203,6 +203,17 @@ static int set_extents(run_problem *r, const run_options *o, const npy_array *in
     return CLI_OK;
 }
 
+static int set_name(run_problem *r, const run_options *o) {
+    const size_t length = o->name ? strlen(o->name) : 0;
+
+    if (length >= sizeof r->problem.name) {
+        return cli_fail(command, "option '--name' has %zu bytes, but at most %zu fit", length,
+                        sizeof r->problem.name - 1);
+    }
+    memcpy(r->problem.name, o->name ? o->name : "", length);
+    return CLI_OK;
+}
+
 int run_problem_set(run_problem *r, const run_options *o, const npy_array *input,
                     const npy_array *weights) {
     clconv_problem *p = &r->problem;
@@ -222,7 +233,7 @@ int run_problem_set(run_problem *r, const run_options *o, const npy_array *input
         (code = set_axes(p->stride, &o->stride, "stride", r->axes)) ||
         (code = set_axes(p->dilation, &o->dilation, "dilation", r->axes)) ||
         (code = set_pads(r, o)) || (code = set_activation(r, o)) ||
-        (code = set_zero_points(r, o)) || (code = set_views(r, o)))
+        (code = set_zero_points(r, o)) || (code = set_views(r, o)) || (code = set_name(r, o)))
         return code;
     status = clconv_problem_validate(p);
     return status ? cli_fail_status(command, status) : CLI_OK;

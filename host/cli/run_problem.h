@@ -31,6 +31,7 @@ typedef struct run_options {
     args_sizes input_shape;
     args_sizes input_strides;
     args_sizes output_strides;
+    const char *name;
     const char *device;
     const char *algo;
     bool json;
