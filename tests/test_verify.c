@@ -14,7 +14,8 @@ static void count_report(void *context, const report *r) {
     t->last = *r;
 }
 
-static const verify_options usual = {.seed = 1, .repeat = 1, .memory_limit = 1e9};
+static const verify_options usual = {
+    .seed = 1, .repeat = 1, .memory_limit = 1e9, .work_limit = 1e9};
 
 static tally worked(const char *algorithm, device_fault *device) {
     const verify_device devices[] = {fake_device()};
@@ -94,15 +95,22 @@ static void test_verify_case_that_proves_nothing(void **state) {
     assert_int_equal(t.verdicts[VERDICT_MISTRUSTED], 1);
 }
 
-static void test_verify_case_beyond_the_memory(void **state) {
+static void check_left_out(const verify_options *options, const char *why) {
+    runs_asked = 0;
+    tally t = tried("ic3ih8_oc4kh3", options, NULL);
+    assert_int_equal(runs_asked, 0);
+    assert_int_equal(t.verdicts[VERDICT_UNSUPPORTED], clconv_algorithm_count());
+    assert_non_null(strstr(t.last.reason, why));
+}
+
+static void test_verify_case_beyond_a_limit(void **state) {
     verify_options options = usual;
     (void)state;
     options.memory_limit = 1000;
-    runs_asked = 0;
-    tally t = tried("ic3ih8_oc4kh3", &options, NULL);
-    assert_int_equal(runs_asked, 0);
-    assert_int_equal(t.verdicts[VERDICT_UNSUPPORTED], clconv_algorithm_count());
-    assert_non_null(strstr(t.last.reason, "--memory"));
+    check_left_out(&options, "--memory");
+    options = usual;
+    options.work_limit = 1000;
+    check_left_out(&options, "--work");
 }
 
 int main(void) {
@@ -112,7 +120,7 @@ int main(void) {
         cmocka_unit_test(test_verify_case_asks_every_algorithm),
         cmocka_unit_test(test_verify_case_that_is_wrong),
         cmocka_unit_test(test_verify_case_that_proves_nothing),
-        cmocka_unit_test(test_verify_case_beyond_the_memory),
+        cmocka_unit_test(test_verify_case_beyond_a_limit),
     };
     return run_group(tests);
 }

@@ -24,6 +24,7 @@ typedef struct options {
     uint64_t repeat;
     double timeout;
     double memory;
+    double work;
     bool full;
     bool sampled;
     bool identities;
@@ -53,6 +54,8 @@ static const args_option option_table[] = {
     ARGS_OPTION(options, sampled, "sampled", NULL, "judge all problems by samples and checksums"),
     ARGS_OPTION(options, memory, "memory", "GIB",
                 "leave out what needs more (default: half of the machine's)"),
+    ARGS_OPTION(options, work, "work", "GFLOP",
+                "leave out what takes more operations (default: nothing)"),
     ARGS_OPTION(options, timeout, "timeout", "SECONDS",
                 "for one answer of a driver, and 1 more for each GFLOP (default 120)"),
     ARGS_OPTION(options, no_shrink, "no-shrink", NULL, "do not look for smaller failing cases"),
@@ -371,6 +374,9 @@ static int check_options(session *s) {
         return cli_fail(spec.command, "options '--full' and '--sampled' exclude each other");
     if (!(o->timeout > 0))
         return cli_fail(spec.command, "option '--timeout' takes a time above 0");
+    if (!(o->memory > 0 && o->work > 0))
+        return cli_fail(spec.command, "option '--%s' takes a number above 0",
+                        o->memory > 0 ? "work" : "memory");
     s->v = (verify_options){.algorithm = o->algo,
                             .seed = o->seed,
                             .repeat = (int)o->repeat,
@@ -378,13 +384,18 @@ static int check_options(session *s) {
                             .sampled = o->sampled,
                             .identities = o->identities,
                             .compare = o->compare_devices,
-                            .memory_limit = o->memory > 0 ? o->memory * 0x1p30 : half_of_memory()};
+                            .memory_limit = o->memory * 0x1p30,
+                            .work_limit = o->work * 1e9};
     s->w = (worker_options){.in_process = o->in_process, .timeout = o->timeout};
     return check_algorithm(o->algo);
 }
 
 int cmd_verify(int argc, char **argv) {
-    options o = {.seed = 1, .repeat = 1, .timeout = 120};
+    options o = {.seed = 1,
+                 .repeat = 1,
+                 .timeout = 120,
+                 .memory = half_of_memory() / 0x1p30,
+                 .work = INFINITY};
     session *s = calloc(1, sizeof *s);
     int code = s ? args_parse(&o, &spec, &argc, argv) : cli_fail(spec.command, "out of memory");
     if (code != ARGS_GO_ON)

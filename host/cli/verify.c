@@ -295,8 +295,22 @@ static double bytes_needed(const clconv_problem *problem, const verify_options *
     return bytes;
 }
 
+/* Why a case is left out; "" if it is not. */
+static void format_excess(char reason[MESSAGE_SIZE], const clconv_problem *problem,
+                          const verify_options *o) {
+    const double bytes = bytes_needed(problem, o), flops = clconv_problem_flops(problem);
+    *reason = 0;
+    if (bytes > o->memory_limit)
+        snprintf(reason, MESSAGE_SIZE,
+                 "the case needs %.1f GiB, and %.1f GiB are allowed (--memory)", bytes / 0x1p30,
+                 o->memory_limit / 0x1p30);
+    else if (flops > o->work_limit)
+        snprintf(reason, MESSAGE_SIZE, "the case has %.3g GFLOP, and %.3g are allowed (--work)",
+                 flops / 1e9, o->work_limit / 1e9);
+}
+
 static void refuse_everywhere(const clconv_problem *problem, const verify_device *devices,
-                              size_t device_count, const verify_options *o, double bytes,
+                              size_t device_count, const verify_options *o, const char *reason,
                               report_function *tell, void *context) {
     for (size_t d = 0; d < device_count; ++d)
         for (size_t a = 0; a < clconv_algorithm_count(); ++a) {
@@ -307,9 +321,7 @@ static void refuse_everywhere(const clconv_problem *problem, const verify_device
             if (o->algorithm ? strcmp(o->algorithm, r.algorithm) != 0
                              : !(devices[d].facts.algorithms >> a & 1))
                 continue;
-            snprintf(r.reason, sizeof r.reason,
-                     "the case needs %.1f GiB, and %.1f GiB are allowed (--memory)", bytes / 0x1p30,
-                     o->memory_limit / 0x1p30);
+            snprintf(r.reason, sizeof r.reason, "%s", reason);
             tell(context, &r);
         }
 }
@@ -318,9 +330,10 @@ clconv_status verify_case(const clconv_problem *problem, const verify_device *de
                           size_t device_count, const verify_options *o, report_function *tell,
                           void *context) {
     trial t;
-    double bytes = bytes_needed(problem, o);
-    if (bytes > o->memory_limit) {
-        refuse_everywhere(problem, devices, device_count, o, bytes, tell, context);
+    char reason[MESSAGE_SIZE];
+    format_excess(reason, problem, o);
+    if (*reason) {
+        refuse_everywhere(problem, devices, device_count, o, reason, tell, context);
         return CLCONV_OK;
     }
     clconv_status status = trial_make(&t, problem, o);

@@ -59,6 +59,7 @@ typedef struct verify_options {
     bool identities;     /* for large cases too */
     bool compare;        /* outputs of every device and algorithm with those of the first */
     double memory_limit; /* bytes that a case may take together with its worker */
+    double work_limit;   /* operations that it may have */
 } verify_options;
 
 /**
