@@ -36,6 +36,7 @@ add_library(clconv_objects_flags INTERFACE)
 target_include_directories(clconv_objects_flags INTERFACE
   "${clconv_root}/include" "${clconv_root}/host"
 )
+target_include_directories(clconv_objects_flags SYSTEM INTERFACE "${CLCONV_XXHASH_INCLUDE}")
 target_compile_definitions(clconv_objects_flags INTERFACE _POSIX_C_SOURCE=200809L)
 target_link_libraries(clconv_objects_flags INTERFACE
   clconv_flags OpenCL::OpenCL Threads::Threads

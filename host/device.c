@@ -1,9 +1,9 @@
 #include "device.h"
 
 #include "host_kernel.h"
-#include "kernel_source.h"
 #include "opencl.h"
 #include "parallel.h"
+#include "program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,88 +162,6 @@ clconv_status clconv_device_list(clconv_device_info *infos, size_t capacity, siz
     return CLCONV_OK;
 }
 
-/* ---- programs ---- */
-
-static clconv_status build_failure(cl_program program, cl_device_id id, const char *file,
-                                   const char *options, cl_int code) {
-    char log[3000] = "";
-    size_t size = 0;
-    char *whole = NULL;
-    if (clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size) == CL_SUCCESS &&
-        size && (whole = calloc(size + 1, 1)) &&
-        clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, size, whole, NULL) == CL_SUCCESS)
-        snprintf(log, sizeof log, "%s", whole);
-    free(whole);
-    return clconv__fail(CLCONV_BUILD_FAILED,
-                        "clBuildProgram of %s with \"%s\" failed with %d "
-                        "(%s): %s",
-                        file, options, code, clconv__cl_error_name(code), log);
-}
-
-static clconv_status build(cl_program *program, clconv_device *device, const char *file,
-                           const char *source, const char *options) {
-    cl_int code;
-    *program = clCreateProgramWithSource(device->context, 1, &source, NULL, &code);
-    clconv_status status = clconv__cl_check(code, "clCreateProgramWithSource");
-    if (status)
-        return status;
-    code = clBuildProgram(*program, 1, &device->id, options, NULL, NULL);
-    if (code != CL_SUCCESS) {
-        status = build_failure(*program, device->id, file, options, code);
-        clReleaseProgram(*program);
-        *program = NULL;
-    }
-    return status;
-}
-
-/* Takes over the key: options, a line feed, and the source behind it. */
-static clconv_status find_or_build(cl_program *program, clconv_device *device, const char *file,
-                                   const char *source, const char *options, char *key) {
-    for (struct clconv__program *p = device->programs; p; p = p->next)
-        if (strcmp(p->key, key) == 0) {
-            *program = p->program;
-            free(key);
-            return CLCONV_OK;
-        }
-    struct clconv__program *entry = calloc(1, sizeof *entry);
-    clconv_status status =
-        entry ? build(&entry->program, device, file, source, options)
-              : clconv__fail(CLCONV_OUT_OF_MEMORY, "program %s: out of memory", file);
-    if (status) {
-        free(key);
-        free(entry);
-        return status;
-    }
-    entry->key = key;
-    entry->next = device->programs;
-    device->programs = entry;
-    *program = entry->program;
-    return CLCONV_OK;
-}
-
-clconv_status clconv__device_program(cl_program *program, clconv_device *device, const char *file,
-                                     const char *options) {
-    char with_standard[1024], *source = NULL, *key = NULL;
-    *program = NULL;
-    if (snprintf(with_standard, sizeof with_standard, "-cl-std=CL1.2%s", options) >=
-        (int)sizeof with_standard)
-        return clconv__fail(CLCONV_SIZE_OVERFLOW, "the options of %s are too long", file);
-    clconv_status status = clconv__kernel_source(&source, file);
-    if (status)
-        return status;
-    size_t size = strlen(with_standard) + strlen(source) + 2;
-    if (!(key = malloc(size))) {
-        free(source);
-        return clconv__fail(CLCONV_OUT_OF_MEMORY, "program %s: out of memory", file);
-    }
-    snprintf(key, size, "%s\n%s", with_standard, source);
-    pthread_mutex_lock(&device->lock);
-    status = find_or_build(program, device, file, source, with_standard, key);
-    pthread_mutex_unlock(&device->lock);
-    free(source);
-    return status;
-}
-
 /* ---- probing ---- */
 
 enum { PROBE_ITEMS = 16 };
@@ -338,13 +256,7 @@ static clconv_status new_device(clconv_device **device) {
 void clconv_device_destroy(clconv_device *device) {
     if (!device)
         return;
-    while (device->programs) {
-        struct clconv__program *p = device->programs;
-        device->programs = p->next;
-        clReleaseProgram(p->program);
-        free(p->key);
-        free(p);
-    }
+    clconv__release_programs(device);
     if (device->queue)
         clReleaseCommandQueue(device->queue);
     if (device->is_callers)

@@ -1,4 +1,4 @@
-/* Opens devices, probes what they really do, builds and keeps programs. Knows no convolution. */
+/* Opens devices and probes what they really do. Knows no convolution. */
 #ifndef CLCONV__DEVICE_H
 #define CLCONV__DEVICE_H
 
@@ -6,11 +6,7 @@
 
 #include <pthread.h>
 
-struct clconv__program {
-    struct clconv__program *next;
-    char *key; /* options and source: all that influences a build */
-    cl_program program;
-};
+struct clconv__program;
 
 struct clconv_device {
     clconv_device_info info;
@@ -19,19 +15,12 @@ struct clconv_device {
     cl_command_queue queue; /* NULL for the host */
     int is_callers;         /* the id was retained for a caller's device */
     pthread_mutex_t lock;   /* guards the programs */
-    struct clconv__program *programs;
+    struct clconv__program *programs; /* program.c */
     pthread_mutex_t probe_lock; /* guards the probe of double precision */
     int f64_is_known;
 };
 
 /** Whether the device computes in double precision, found out by running a kernel once. */
 int clconv__device_has_f64(clconv_device *device);
-
-/**
- * A program built from a kernel file with options; each is built once per device.
- * @param program stays owned by the device
- */
-clconv_status clconv__device_program(cl_program *program, clconv_device *device, const char *file,
-                                     const char *options);
 
 #endif

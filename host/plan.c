@@ -2,6 +2,7 @@
 
 #include "call.h"
 #include "opencl.h"
+#include "program.h"
 
 #include <limits.h>
 #include <stdarg.h>

@@ -78,7 +78,8 @@ CLCONV_API const char *clconv_version(void);
     X(OUT_OF_MEMORY, -10, "host or device memory ran out")                                         \
     X(BUILD_FAILED, -11, "the device's compiler refused a kernel")                                 \
     X(OPENCL, -12, "an OpenCL call failed")                                                        \
-    X(CLBLAST, -13, "a CLBlast call failed")
+    X(CLBLAST, -13, "a CLBlast call failed")                                                       \
+    X(FILE, -14, "a file could not be read, written or removed")
 
 /** Result of every function that can fail. */
 typedef enum clconv_status {
@@ -394,6 +395,46 @@ CLCONV_API clconv_status clconv_device_get_info(clconv_device_info *info, clconv
  */
 CLCONV_API clconv_status clconv_device_opencl(clconv_device *device, cl_context *context,
                                               cl_device_id *id, cl_command_queue *queue);
+
+/* ------------------------------------------------------------------------------------------------
+ * Program cache: kernels that were compiled once are kept on disk for all processes of the user.
+ *
+ * They lie in the folder $CLCONV_CACHE_DIR, or else $XDG_CACHE_HOME/clconv, or else
+ * ~/.cache/clconv, one file each; an empty CLCONV_CACHE_DIR, or none of the three, means that
+ * nothing is kept. A file holds device, driver, options and source, which must all be equal, and a
+ * hash; one that is damaged, of another user, or writable for others is never handed to the driver.
+ * $CLCONV_CACHE_SIZE is the limit of all files in MiB (256), beyond which those go that were used
+ * longest ago. Whatever goes wrong with the folder, kernels are compiled as if there were none.
+ */
+
+typedef struct clconv_cache_entry {
+    char file[64];                  /**< its name in the folder */
+    char device[CLCONV_TEXT_SIZE];  /**< name */
+    char driver[CLCONV_TEXT_SIZE];  /**< platform, vendor, version, driver version */
+    char program[CLCONV_TEXT_SIZE]; /**< kernel file */
+    char options[CLCONV_TEXT_SIZE]; /**< of the build, cut where they do not fit */
+    uint64_t bytes;                 /**< of the file */
+    int64_t used;                   /**< last use, in seconds since 1970 */
+    int is_valid;                   /**< 0: damaged or not trusted, and the texts are empty */
+} clconv_cache_entry;
+
+/** Path of the folder, which need not exist; "" where nothing is kept on disk. */
+CLCONV_API clconv_status clconv_cache_folder(char *path, size_t size);
+
+/**
+ * Lists the entries and checks each, the one used longest ago first.
+ * @param entries receives at most `capacity` of them; may be NULL when that is 0
+ * @param count receives the number of entries there are
+ */
+CLCONV_API clconv_status clconv_cache_list(clconv_cache_entry *entries, size_t capacity,
+                                           size_t *count);
+
+/**
+ * Removes all entries; what is in use stays in memory.
+ * @param removed may be NULL
+ * @return CLCONV_FILE naming one that could not be removed, after all others were
+ */
+CLCONV_API clconv_status clconv_cache_clear(size_t *removed);
 
 /* ------------------------------------------------------------------------------------------------
  * Algorithms: rows of one table. A row refuses a problem with a sentence, or it can run it.

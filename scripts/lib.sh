@@ -15,10 +15,10 @@ die() {
 }
 
 # What a build needs, as Debian's packages and in words for other systems.
-build_packages='gcc libc6-dev make cmake opencl-headers ocl-icd-opencl-dev libclblast-dev libpng-dev
-  libcjson-dev pocl-opencl-icd'
-build_needs='a C11 compiler, make, CMake 3.22 or newer, the OpenCL headers and an ICD loader, libpng
-and cJSON with their headers; optional: CLBlast, and an OpenCL driver such as PoCL'
+build_packages='gcc libc6-dev make cmake opencl-headers ocl-icd-opencl-dev libclblast-dev
+  libxxhash-dev libpng-dev libcjson-dev pocl-opencl-icd'
+build_needs='a C11 compiler, make, CMake 3.22 or newer, the OpenCL headers and an ICD loader, the
+headers of xxHash, libpng and cJSON with their headers; optional: CLBlast, and an OpenCL driver such as PoCL'
 test_packages='g++ pkg-config libcmocka-dev'
 test_needs='a C++ compiler, pkg-config, cmocka with its header'
 
