@@ -230,16 +230,31 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
 
 /* ---- lines ---- */
 
-/* Channels and 16-pixel vectors of a register tile, and output rows of a band. */
-static const char *const lines_macros[] = {"OC", "VECTORS", NULL}; /* rows are no macro */
+/* Channels, 16-pixel vectors and rows of a register tile; the last, rows of a band, is no macro. */
+static const char *const lines_macros[] = {"OC", "VECTORS", "ROWS", NULL};
 static const clconv__tile lines_tiles[] = {
-    {{8, 2, 16}}, {{8, 2, 4}}, {{8, 1, 4}}, {{8, 1, 1}}, {{1, 2, 32}},
-    {{1, 1, 32}}, {{1, 2, 8}}, {{1, 1, 8}}, {{1, 1, 1}}, {{0}},
+    {{8, 2, 1, 16}}, {{8, 2, 1, 4}},  {{8, 1, 1, 4}}, {{8, 1, 1, 1}}, {{1, 1, 4, 32}},
+    {{1, 1, 4, 8}},  {{1, 1, 1, 32}}, {{1, 1, 1, 8}}, {{1, 1, 1, 1}}, {{0}},
 };
 
 /* Rows of a band: no more than there are. */
 static size_t lines_rows(const clconv__request *r, const clconv__tile *tile) {
-    return tile->value[2] < r->g.output[1] ? tile->value[2] : r->g.output[1];
+    return tile->value[3] < r->g.output[1] ? tile->value[3] : r->g.output[1];
+}
+
+/* Kernels whose extents the program has as numbers. */
+static int lines_are_common(const clconv_problem *p) {
+    return p->kernel[0] == 1 && p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 &&
+           p->kernel[1] > 1 && p->kernel[1] <= 7 && p->stride[2] <= 2 &&
+           p->stride[1] == p->stride[2] && p->dilation[1] == 1 && p->dilation[2] == 1;
+}
+
+/* Work-items that share the groups of one band. */
+static size_t lines_workers(const clconv__request *r, size_t bands) {
+    enum { ITEMS_PER_UNIT = 4 };
+    const size_t wanted = clconv__divide_up(ITEMS_PER_UNIT * (size_t)r->device->info.compute_units,
+                                            bands * r->problem->batch);
+    return wanted < r->problem->groups ? wanted : r->problem->groups;
 }
 
 /* Floats of local memory. */
@@ -248,7 +263,8 @@ static double lines_floats(const clconv__request *r, const clconv__tile *tile) {
     size_t pixels = 16 * (size_t)tile->value[1];
     double phase = (double)(clconv__divide_up(r->g.output[2], pixels) * pixels) +
                    (double)((p->kernel[2] - 1) * p->dilation[2] / p->stride[2]) + 1;
-    double in_rows = (double)(lines_rows(r, tile) - 1) * (double)p->stride[1] +
+    size_t rows = clconv__round_up(lines_rows(r, tile), tile->value[2]);
+    double in_rows = (double)(rows - 1) * (double)p->stride[1] +
                      (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
     return (double)(r->g.in_per_group * p->kernel[0]) * in_rows * phase * (double)p->stride[2];
 }
@@ -256,20 +272,20 @@ static double lines_floats(const clconv__request *r, const clconv__tile *tile) {
 static int launch_lines(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     double bytes = lines_floats(r, tile) * sizeof(float);
-    if (bytes > (double)r->device->info.local_memory_size)
+    if (bytes > (double)r->device->info.local_memory_size ||
+        (tile->value[2] > 1 && !lines_are_common(p)))
         return 0;
-    int is_square =
-        p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 && p->kernel[1] > 1 && p->kernel[1] <= 7;
-    if (is_square && p->kernel[0] == 1 && p->stride[2] <= 2 && p->dilation[2] == 1)
+    if (lines_are_common(p))
         snprintf(l->options, sizeof l->options,
-                 " -DKERNEL_D=1 -DKERNEL_H=%zu -DKERNEL_W=%zu -DSTRIDE_W=%zu -DDILATION_W=1",
-                 p->kernel[1], p->kernel[2], p->stride[2]);
+                 " -DKERNEL_D=1 -DKERNEL_H=%zu -DKERNEL_W=%zu -DSTRIDE_H=%zu -DSTRIDE_W=%zu"
+                 " -DDILATION_W=1",
+                 p->kernel[1], p->kernel[2], p->stride[1], p->stride[2]);
     l->step = lines_rows(r, tile);
     l->local_bytes = (size_t)bytes;
     for (int i = 0; i < 3; ++i)
         l->local[i] = 1;
     l->global[0] = clconv__divide_up(r->g.output[1], l->step) * r->g.output[0];
-    l->global[1] = p->groups;
+    l->global[1] = lines_workers(r, l->global[0]);
     l->global[2] = p->batch;
     return 1;
 }

@@ -69,6 +69,9 @@ static const char *const cases[] = {
     "g2_mb2_ic6ih9iw8_oc4kh3kw3_ph1pw1_layout=nhwc_weights=ohwi_bias_act=relu",
     "ic3ih6iw5_oc4kh3kw3_xs=300:90:90:12:2_ys=500:1:1:50:7",
     "mb2_ic3ih6iw5_oc4kh3kw3_ph1pw1_residual_ys=1:2:8:50:9",
+    /* rows interleave: pixel 13 lies 13 behind pixel 0, and pixel 6 lies 6 behind */
+    "ic1ih2iw8_oc1oh2ow9_kh1kw3_ph0pw3_ys=27:81:27:1:3",
+    "ic1ih2iw5_oc20kh1_ys=1000:26:26:1:5",
     /* epilogues */
     "ic5ih9iw8_oc4kh3kw3_residual_alpha=0.5_beta=-1.25_bias",
     "ic5ih9iw8_oc4kh3kw3_bias_act=clamp:-0.5:1.5",
