@@ -233,8 +233,8 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
 /* Channels, 16-pixel vectors and rows of a register tile; the last, rows of a band, is no macro. */
 static const char *const lines_macros[] = {"OC", "VECTORS", "ROWS", NULL};
 static const clconv__tile lines_tiles[] = {
-    {{8, 2, 1, 16}}, {{8, 2, 1, 4}},  {{8, 1, 1, 4}}, {{8, 1, 1, 1}}, {{1, 1, 4, 32}},
-    {{1, 1, 4, 8}},  {{1, 1, 1, 32}}, {{1, 1, 1, 8}}, {{1, 1, 1, 1}}, {{0}},
+    {{8, 1, 1, 4}}, {{5, 1, 2, 4}}, {{8, 1, 1, 1}}, {{1, 1, 7, 14}}, {{1, 1, 4, 32}},
+    {{1, 1, 4, 8}}, {{1, 1, 1, 8}}, {{1, 1, 1, 1}}, {{0}},
 };
 
 /* Rows of a band: no more than there are. */
@@ -293,15 +293,19 @@ static int launch_lines(clconv__launch *l, const clconv__request *r, const clcon
 /* Sums, the copy into local memory, and a copy that leaves the first-level cache. */
 static double seconds_lines(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
+    const unsigned *v = tile->value;
     double bands = (double)clconv__divide_up(r->g.output[1], lines_rows(r, tile)) *
                    (double)r->g.output[0] * (double)p->groups * (double)p->batch;
     double floats = lines_floats(r, tile);
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    double useful = filled(r->g.output[2], 16 * (size_t)tile->value[1]) *
-                    filled(r->g.out_per_group, tile->value[0]);
-    double rate = (tile->value[0] > 1 ? 9e10 : 4e10) * useful * (floats > 16384 ? 0.8 : 1);
+    double useful = filled(r->g.output[2], 16 * (size_t)v[1]) * filled(r->g.out_per_group, v[0]) *
+                    filled(lines_rows(r, tile), v[2]);
+    double rate = !lines_are_common(p) ? (v[0] > 1 ? 3e10 : 6e9)
+                  : v[0] > 1           ? 9e10
+                                       : (v[2] > 1 ? 6e10 : 3e10);
     double waves = bands < units ? (double)units / bands : 1;
-    return 1e-5 + seconds_at(r, rate, 1e9) * waves + bands * (1e-7 + floats * 0.15e-9) / units;
+    return 1e-5 + seconds_at(r, rate * useful * (floats > 16384 ? 0.8 : 1), 1e9) * waves +
+           bands * (5e-8 + floats * 0.06e-9) / units;
 }
 
 /* ---- winograd ---- */
