@@ -61,6 +61,9 @@ static const char *const cases[] = {
     "mb2_ic3iw17_oc4kw3_dw3_pw1rw4",
     "ic2id5ih6iw7_oc3kd2kh3kw2_sd2sh1sw2_pd1ph0pw1rd0rh2rw2_dd1dh0dw1",
     "mb2_g2_ic4id3ih4iw4_oc6kd3kh1kw3_pd1ph0pw1_bias",
+    /* whole tiles of neighbouring pixels, and channels that fill no vector */
+    "ic5ih7iw14_oc70kh1_bias_alpha=0.5",
+    "ic3ih8iw28_oc13kh3_ph1_act=relu",
     /* flipped kernels, layouts, views */
     "ic3ih9iw8_oc4kh3kw2_mode=convolution",
     "ic3id4ih5iw6_oc4kd2kh3kw2_pd1ph1pw0_mode=convolution",
