@@ -1,9 +1,10 @@
 /*
  * The host CPU: implicit GEMM. For a strip of neighbouring pixels, blocks of taps are gathered into
  * columns [tap][pixel] and multiplied with packed weights [channel block][tap][channel] by the
- * register tiles of host_kernel.c. Strips are spread over the processors. Every type, layout,
- * stride and epilogue goes the same way: gathering converts to the accumulator type, storing
- * converts back.
+ * register tiles of host_kernel.c. Strips are spread over the processors. Groups of one or two
+ * output channels would leave such a tile empty: their input rows are gathered once, padded, and
+ * every output row is summed over its taps. Every type, layout, stride and epilogue goes the same
+ * way: gathering converts to the accumulator type, storing converts back.
  */
 #include "arithmetic.h"
 #include "element.h"
@@ -50,8 +51,12 @@ DEFINE_GATHER(gather_s32, int32_t, int32_t, SAME)
     static void function(void *to, size_t first, size_t step, const void *from, size_t count) {    \
         memory *t = (memory *)to + first;                                                          \
         const accumulator *f = from;                                                               \
-        for (size_t i = 0; i < count; ++i)                                                         \
-            t[i * step] = convert(f[i]);                                                           \
+        if (step == 1)                                                                             \
+            for (size_t i = 0; i < count; ++i)                                                     \
+                t[i] = convert(f[i]);                                                              \
+        else                                                                                       \
+            for (size_t i = 0; i < count; ++i)                                                     \
+                t[i * step] = convert(f[i]);                                                       \
     }
 DEFINE_SCATTER(scatter_f32, float, float, SAME)
 DEFINE_SCATTER(scatter_f64, double, double, SAME)
@@ -146,6 +151,12 @@ static void apply_epilogue(int accumulator, void *row, size_t count, const epilo
 
 /* ---- the shape of the work ---- */
 
+/* What a phase of a line takes from an input row. */
+typedef struct line_part {
+    size_t before; /* zeros of the padding */
+    size_t w, count;
+} line_part;
+
 typedef struct host_job {
     const clconv_problem *p;
     const clconv__geometry *g;
@@ -159,7 +170,10 @@ typedef struct host_job {
     const void *weights;   /* as the caller has them */
     char *packed;          /* [group][channel block][tap][row] */
     const clconv_host_tensors *tensors;
-    int *failed; /* set to 1 by a worker that got no memory */
+    size_t band;           /* output rows of a piece of work that sums rows; 0 for GEMM */
+    line_part *line_parts; /* of such a one: for each phase of a line, */
+    size_t *taps_at;       /* and for each tap its first element in the lines of a band */
+    int *failed;           /* set to 1 by a worker that got no memory */
 } host_job;
 
 static size_t smaller(size_t a, size_t b) {
@@ -168,6 +182,40 @@ static size_t smaller(size_t a, size_t b) {
 
 static void *aligned(size_t bytes) {
     return aligned_alloc(ALIGNMENT, clconv__divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
+}
+
+/* ---- the padded lines of a band: [input row][phase], the phases as wide as the stride ---- */
+
+static size_t line_phase(const host_job *job) {
+    const clconv_problem *p = job->p;
+    return clconv__round_up(job->g->output[2], job->tile->width) +
+           (p->kernel[2] - 1) * p->dilation[2] / p->stride[2];
+}
+
+static size_t band_lines(const host_job *job, size_t band) {
+    const clconv_problem *p = job->p;
+    return (band - 1) * p->stride[1] + (p->kernel[1] - 1) * p->dilation[1] + 1;
+}
+
+/* Planes of a group that an output row sees: one for each channel and tap of depth. */
+static size_t band_planes(const host_job *job) {
+    return job->g->in_per_group * job->p->kernel[0];
+}
+
+static size_t band_elements(const host_job *job, size_t band) {
+    return band_planes(job) * band_lines(job, band) * line_phase(job) * job->p->stride[2];
+}
+
+/* The largest band whose lines stay in the second-level cache; 0 where GEMM is better. */
+static size_t band_of(const host_job *job) {
+    enum { CACHE_BYTES = 128 * 1024, MOST_ROWS = 32 };
+    if (4 * job->g->out_per_group > job->rows ||
+        band_planes(job) > CACHE_BYTES / line_phase(job) / job->p->stride[2])
+        return 0;
+    size_t band = smaller(MOST_ROWS, job->g->output[1]);
+    while (band && band_elements(job, band) * job->tile->element > CACHE_BYTES)
+        band /= 2;
+    return band;
 }
 
 static void describe(host_job *job, const clconv_plan *plan) {
@@ -185,8 +233,12 @@ static void describe(host_job *job, const clconv_plan *plan) {
         job->strip = clconv__divide_up(job->g->pixels, job->tile->width) * job->tile->width;
     job->strips = clconv__divide_up(job->g->pixels, job->strip);
     size_t pieces = job->strips * job->p->groups * job->p->batch;
-    size_t wanted = 4 * (size_t)clconv__processors();
+    size_t wanted = 2 * (size_t)clconv__processors(); /* each part gathers the strip anew */
     job->parts = smaller(clconv__divide_up(wanted, pieces), job->channel_blocks);
+    job->band = band_of(job);
+    if (job->band)
+        job->rows = 1; /* weights [channel][tap] */
+    job->channel_blocks = clconv__divide_up(job->g->out_per_group, job->rows);
 }
 
 static size_t packed_bytes(const host_job *job) {
@@ -401,9 +453,11 @@ static void store_piece(const host_job *job, const piece *w, const char *sums, c
 }
 
 static void do_piece(void *context, size_t index) {
-    const host_job *job = context;
+    const host_job *whole = context;
+    host_job own = *whole, *job = &own;
     piece w = find_piece(job, index);
     size_t pixels = smaller(job->strip, job->g->pixels - w.first_pixel);
+    job->strip = clconv__round_up(pixels, job->tile->width); /* the last one may be shorter */
     size_t line_bytes = job->strip * job->tile->element;
     char *sums = aligned(w.blocks * job->rows * line_bytes);
     char *columns = aligned(TAP_BLOCK * line_bytes);
@@ -422,6 +476,119 @@ static void do_piece(void *context, size_t index) {
     free(scratch);
     free(columns);
     free(sums);
+}
+
+/* ---- a piece of work: a band of output rows of one group ---- */
+
+typedef struct rows_piece {
+    size_t picture, group, d, first_row, rows;
+    char *lines, *sums, *scratch;
+} rows_piece;
+
+/* Element j of the padded row is the (j / stride)-th of phase j % stride. */
+static void find_line_parts(const host_job *job) {
+    const clconv_problem *p = job->p;
+    const size_t stride = p->stride[2], phase = line_phase(job);
+    for (size_t k = 0; k < stride; ++k) {
+        line_part *part = &job->line_parts[k];
+        part->before = p->pad_begin[2] > k ? clconv__divide_up(p->pad_begin[2] - k, stride) : 0;
+        part->w = part->before * stride + k - p->pad_begin[2];
+        part->count = 0;
+        if (part->before < phase && part->w < p->input[2])
+            part->count =
+                smaller(clconv__divide_up(p->input[2] - part->w, stride), phase - part->before);
+    }
+}
+
+/* Where the taps of a band's first output row begin to read, in the order of the packed weights. */
+static void find_taps(const host_job *job) {
+    const clconv_problem *p = job->p;
+    const size_t phase = line_phase(job), line = phase * p->stride[2];
+    size_t *tap = job->taps_at;
+    for (size_t plane = 0; plane < band_planes(job); ++plane)
+        for (size_t h = 0; h < p->kernel[1]; ++h)
+            for (size_t k = 0; k < p->kernel[2]; ++k) {
+                const size_t j = k * p->dilation[2];
+                *tap++ = (plane * band_lines(job, job->band) + h * p->dilation[1]) * line +
+                         j % p->stride[2] * phase + j / p->stride[2];
+            }
+}
+
+static void gather_line(const host_job *job, char *to, size_t plane_at, ptrdiff_t h) {
+    const clconv_problem *p = job->p;
+    const size_t stride = p->stride[2], phase = line_phase(job), element = job->tile->element;
+    const size_t *x = job->g->input_stride;
+    const int is_inside = h >= 0 && (size_t)h < p->input[1];
+    for (size_t k = 0; k < stride; ++k, to += phase * element) {
+        const line_part *part = &job->line_parts[k];
+        const size_t end = is_inside ? part->before + part->count : 0;
+        if (is_inside && part->count) {
+            memset(to, 0, part->before * element);
+            job->type->input(to + part->before * element, job->tensors->input,
+                             plane_at + (size_t)h * x[3] + part->w * x[4], stride * x[4],
+                             part->count, p->input_zero_point);
+            memset(to + end * element, 0, (phase - end) * element);
+        } else {
+            memset(to, 0, phase * element);
+        }
+    }
+}
+
+static void gather_band(const host_job *job, const rows_piece *w) {
+    const clconv_problem *p = job->p;
+    const size_t *x = job->g->input_stride, count = band_lines(job, job->band);
+    const size_t line = line_phase(job) * p->stride[2] * job->tile->element;
+    const ptrdiff_t h = input_at(p, 1, w->first_row, 0);
+    char *to = w->lines;
+    for (size_t plane = 0; plane < band_planes(job); ++plane) {
+        const size_t c = w->group * job->g->in_per_group + plane / p->kernel[0];
+        const ptrdiff_t d = input_at(p, 0, w->d, plane % p->kernel[0]);
+        const int is_inside = d >= 0 && (size_t)d < p->input[0];
+        const size_t at = w->picture * x[0] + c * x[1] + (is_inside ? (size_t)d * x[2] : 0);
+        for (size_t i = 0; i < count; ++i, to += line)
+            gather_line(job, to, at, is_inside ? h + (ptrdiff_t)i : -1);
+    }
+}
+
+static void sum_rows(const host_job *job, const rows_piece *w) {
+    const clconv__geometry *g = job->g;
+    const size_t element = job->tile->element;
+    const size_t step = job->p->stride[1] * line_phase(job) * job->p->stride[2] * element;
+    gather_band(job, w);
+    for (size_t row = 0; row < w->rows; ++row) {
+        const run r = {0, g->output[2], w->d, w->first_row + row, 0};
+        for (size_t o = 0; o < g->out_per_group; ++o) {
+            const size_t channel = w->group * g->out_per_group + o;
+            job->tile->sum_taps(g->taps, job->packed + channel * g->taps * element,
+                                w->lines + row * step, job->taps_at, w->sums, job->strip);
+            store_run(job, w->sums, w->scratch, w->picture, channel, &r);
+        }
+    }
+}
+
+static void do_rows_piece(void *context, size_t index) {
+    const host_job *whole = context;
+    host_job own = *whole, *job = &own;
+    const size_t element = job->tile->element;
+    const size_t bands = clconv__divide_up(job->g->output[1], job->band);
+    rows_piece w = {.first_row = index % bands * job->band};
+    index /= bands;
+    w.rows = smaller(job->band, job->g->output[1] - w.first_row);
+    w.d = index % job->g->output[0];
+    index /= job->g->output[0];
+    w.group = index % job->p->groups;
+    w.picture = index / job->p->groups;
+    job->strip = clconv__round_up(job->g->output[2], job->tile->width);
+    w.lines = aligned(band_elements(job, job->band) * element);
+    w.sums = aligned(job->strip * element);
+    w.scratch = aligned(ALIGNMENT + 2 * job->strip * element);
+    if (w.lines && w.sums && w.scratch)
+        sum_rows(job, &w);
+    else
+        __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
+    free(w.scratch);
+    free(w.sums);
+    free(w.lines);
 }
 
 /* ---- the row ---- */
@@ -446,6 +613,31 @@ static clconv_status pack(clconv_plan *plan, const void *weights) {
     return CLCONV_OK;
 }
 
+static void compute_rows(host_job *job) {
+    const clconv__geometry *g = job->g;
+    job->line_parts = malloc(job->p->stride[2] * sizeof *job->line_parts);
+    job->taps_at = malloc(g->taps * sizeof *job->taps_at);
+    if (job->line_parts && job->taps_at) {
+        find_line_parts(job);
+        find_taps(job);
+        clconv__parallel_for(clconv__divide_up(g->output[1], job->band) * g->output[0] *
+                                 job->p->groups * job->p->batch,
+                             do_rows_piece, job);
+    } else {
+        *job->failed = 1;
+    }
+    free(job->taps_at);
+    free(job->line_parts);
+}
+
+static void compute(host_job *job) {
+    if (job->band)
+        compute_rows(job);
+    else
+        clconv__parallel_for(job->parts * job->strips * job->p->groups * job->p->batch, do_piece,
+                             job);
+}
+
 static clconv_status run_job(clconv_plan *plan, const clconv_host_tensors *tensors) {
     host_job job;
     int failed = 0;
@@ -458,7 +650,7 @@ static clconv_status run_job(clconv_plan *plan, const clconv_host_tensors *tenso
     else
         status = pack_weights(&job, tensors->weights);
     if (!status)
-        clconv__parallel_for(job.parts * job.strips * job.p->groups * job.p->batch, do_piece, &job);
+        compute(&job);
     if (failed)
         status = clconv__fail(CLCONV_OUT_OF_MEMORY, "the host path ran out of memory");
     if (!plan->packed_host)
