@@ -29,8 +29,19 @@ typedef struct clconv__launch {
 struct clconv__algo_ops;
 struct clconv__call;
 
+/** Directions that a row serves. */
+enum {
+    CLCONV__ON_FORWARD = 1 << CLCONV_FORWARD,
+    CLCONV__ON_DATA = 1 << CLCONV_BACKWARD_DATA,
+    CLCONV__ON_WEIGHTS = 1 << CLCONV_BACKWARD_WEIGHTS,
+    CLCONV__ON_TRANSPOSED = 1 << CLCONV_TRANSPOSED,
+    CLCONV__ON_GATHERED = CLCONV__ON_DATA | CLCONV__ON_TRANSPOSED,
+    CLCONV__ON_ALL = CLCONV__ON_FORWARD | CLCONV__ON_GATHERED | CLCONV__ON_WEIGHTS
+};
+
 typedef struct clconv__algo {
     const char *name;
+    unsigned directions; /* of CLCONV__ON_... */
     const struct clconv__algo_ops *ops;
     /** Nonzero and a sentence where the row cannot run; the shared refusals were asked before. */
     int (*refuses)(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
@@ -47,7 +58,11 @@ typedef struct clconv__algo {
     int (*launch)(clconv__launch *launch, const clconv__request *request, const clconv__tile *tile);
 } clconv__algo;
 
-/** What runs a row. Host pointers for rows of the host, device buffers for rows of OpenCL. */
+/**
+ * What runs a row. Host pointers for rows of the host, device buffers for rows of OpenCL. The
+ * buffers are in the places where the geometry has them: for the gradient of the input, `input` is
+ * the gradient of the output that is read, and `output` what is computed.
+ */
 typedef struct clconv__algo_ops {
     int is_host;
     /** Fills plan->state and plan->workspace. */
@@ -94,6 +109,7 @@ extern const clconv__algo_ops clconv__host_ops;     /* algo_host.c */
 extern const clconv__algo_ops clconv__im2col_ops;   /* algo_im2col.c */
 extern const clconv__algo_ops clconv__vector_ops;   /* algo_vector.c */
 extern const clconv__algo_ops clconv__winograd_ops; /* algo_winograd.c */
+extern const clconv__algo_ops clconv__weights_ops;  /* algo_weights.c */
 
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);

@@ -94,6 +94,46 @@ static const char *const cases[] = {
     "ic17ih9iw8_oc15kh3kw3_ph1pw1_type=s8_xzp=-3_wzp=5_bias",
     "ic17ih9iw8_oc15kh3kw3_ph1pw1_type=u8_xzp=131_wzp=-128",
     "g3_mb2_ic6ih9iw8_oc9kh3kw2_ph1pw2rh0_sh2sw1_type=u8_xzp=7_layout=nhwc_bias",
+    /* the gradient of the input: strides with and without common divisors of the dilations */
+    "ic15ih17iw16_oc17kh3kw3_ph1pw1_dir=backward_data",
+    "ic16ih9iw8_oc33kh1kw1_dir=backward_data",
+    "ic4ih17iw16_oc5kh3kw3_sh2sw2_ph1pw1_dir=backward_data",
+    "ic3ih17iw16_oc5kh2kw2_sh5sw3_dir=backward_data",
+    "ic3ih20iw29_oc5kh4kw3_sh4sw6_dh1dw3_ph2pw5rh0rw1_dir=backward_data",
+    "ic3ih13iw16_oc5kh3kw4_sh2sw3_dh3dw1_ph7pw0_dir=backward_data_mode=convolution",
+    "ic2ih5iw5_oc3kh2kw2_ph6pw5rh4rw7_dir=backward_data",
+    "g2_mb2_ic6ih9iw8_oc10kh3kw3_ph1pw1_dir=backward_data_alpha=0.5_beta=1",
+    "g5_ic5ih9iw9_oc15kh3kw3_sh2sw2_ph1pw1_dir=backward_data",
+    "ic2id5ih6iw7_oc3kd2kh3kw2_sd2sh1sw2_pd1ph0pw1rd0rh2rw2_dd1dh0dw1_dir=backward_data",
+    "mb2_ic3iw17_oc4kw3_sw2_dw3_pw1rw4_dir=backward_data",
+    "ic7ih9iw8_oc5kh3kw3_ph1pw1_layout=nhwc_weights=ohwi_dir=backward_data_beta=1",
+    "ic3ih6iw5_oc4kh3kw3_xs=300:90:90:12:2_ys=500:1:1:50:7_dir=backward_data",
+    "ic17ih9iw8_oc15kh3kw3_ph1pw1_type=f64_dir=backward_data",
+    "ic17ih9iw8_oc15kh3kw3_ph1pw1_type=f16_dir=backward_data",
+    "ic17ih9iw8_oc15kh3kw3_ph1pw1_sh2_type=bf16_dir=backward_data",
+    /* transposed convolution */
+    "ic5ih7iw6_oc4kh3kw3_dir=transposed_bias_act=relu",
+    "ic5ih7iw6_oc4kh3kw3_sh2sw3_ph1pw2rh0rw1_oph1opw2_dir=transposed",
+    "g2_mb2_ic6ih4iw5_oc4kh2kw3_sh3sw2_dh1dw0_dir=transposed_bias_residual_beta=-0.5",
+    "ic3id2ih3iw4_oc2kd2kh3kw2_sd3sh1sw2_pd0ph1pw0_dir=transposed_mode=convolution",
+    "ic3ih4iw5_oc2kh2kw2_sh4sw3_dir=transposed_weights=ohwi_layout=nhwc",
+    "ic3ih4iw5_oc2kh3kw2_sh2sw3_ph1pw1_dir=transposed_type=u8_xzp=131_wzp=-7_bias",
+    "ic4iw9_oc3kw5_sw3_pw4rw2_dir=transposed_type=f16_act=leaky_relu:0.125",
+    /* the gradients of weights and bias */
+    "ic15ih9iw8_oc17kh3kw3_ph1pw1_dir=backward_weights",
+    "ic3ih17iw16_oc5kh2kw2_sh5sw3_dir=backward_weights_bias",
+    "mb3_ic4ih13iw16_oc5kh3kw4_sh2sw3_dh3dw1_ph7pw0_dir=backward_weights_mode=convolution",
+    "mb2_ic2ih5iw5_oc3kh2kw2_ph6pw5rh4rw7_dir=backward_weights_bias_beta=1",
+    "mb2_g3_ic6ih9iw8_oc9kh3kw3_ph1pw1_dir=backward_weights_bias_alpha=0.5_beta=-1.25",
+    "g16_ic16ih15iw17_oc32kh3kw3_ph1pw1_dir=backward_weights",
+    "mb2_ic2id5ih6iw7_oc3kd2kh3kw2_sd2sh1sw2_pd1ph0pw1rd0rh2rw2_dir=backward_weights_bias",
+    "mb2_ic3iw17_oc4kw3_dw3_pw1rw4_dir=backward_weights",
+    "mb2_ic7ih9iw8_oc5kh3kw3_ph1pw1_layout=nhwc_weights=ohwi_dir=backward_weights_bias",
+    "mb2_ic3ih6iw5_oc4kh3kw3_ph1pw1_xs=1:2:80:12:6_ys=1:2:8:50:9_dir=backward_weights",
+    "mb2_ic5ih9iw8_oc6kh3kw3_ph1pw1_type=f64_dir=backward_weights_bias",
+    "mb2_ic5ih9iw8_oc6kh3kw3_ph1pw1_type=f16_dir=backward_weights_bias_beta=1",
+    "mb2_ic5ih9iw8_oc6kh3kw3_ph1pw1_type=bf16_dir=backward_weights_bias",
+    "mb2_ic19ih1iw1_oc23kh1kw1_dir=backward_weights_bias",
 };
 
 typedef struct sweep {
@@ -194,6 +234,8 @@ static bool has_algorithm(const char *name) {
 static void test_algorithm_name_has_the_rows_of_every_build(void **state) {
     (void)state;
     assert_true(has_algorithm("direct"));
+    assert_true(has_algorithm("direct_data"));
+    assert_true(has_algorithm("direct_weights"));
     assert_true(has_algorithm("tiled"));
     assert_true(has_algorithm("im2col_clblast"));
     assert_true(has_algorithm("host"));
@@ -282,7 +324,8 @@ static void test_algorithm_bound_of_every_row(void **state) {
 }
 
 static void test_algorithm_is_exact_known_rows(void **state) {
-    static const char *const exact[] = {"direct", "tiled", "im2col_clblast", "host"};
+    static const char *const exact[] = {"direct",         "direct_data", "direct_weights",
+                                        "im2col_clblast", "tiled",       "host"};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(exact); ++i)
         assert_int_equal(clconv_algorithm_is_exact(exact[i]), 1);
