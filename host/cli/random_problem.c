@@ -65,6 +65,8 @@ size_t random_meanings(clconv_problem meanings[MOST_MEANINGS], size_t problems, 
         meanings[i] = (clconv_problem)CLCONV_PROBLEM_INIT;
         if (i > 0)
             random_meaning(&meanings[i], state);
+        if (i % 2)
+            random_training(&meanings[i], state);
     }
     return count;
 }

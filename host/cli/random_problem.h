@@ -17,7 +17,7 @@ void random_training(clconv_problem *problem, uint64_t *state);
 
 /**
  * Draws the meanings for a run of so many problems, the first of them plain f32, and returns how
- * many. They are few, because each may cost every algorithm a program,
+ * many; half of them are forward. They are few, because each may cost every algorithm a program,
  * which takes a device's compiler up to a second; geometry costs none.
  */
 size_t random_meanings(clconv_problem meanings[MOST_MEANINGS], size_t problems, uint64_t *state);
