@@ -104,12 +104,24 @@ const clconv__algo *clconv__find_algo(const char *name);
 const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__algo *algo,
                                          const clconv__request *request);
 
-extern const clconv__algo_ops clconv__kernel_ops;   /* rows of one kernel */
-extern const clconv__algo_ops clconv__host_ops;     /* algo_host.c */
-extern const clconv__algo_ops clconv__im2col_ops;   /* algo_im2col.c */
-extern const clconv__algo_ops clconv__vector_ops;   /* algo_vector.c */
-extern const clconv__algo_ops clconv__winograd_ops; /* algo_winograd.c */
-extern const clconv__algo_ops clconv__weights_ops;  /* algo_weights.c */
+extern const clconv__algo_ops clconv__kernel_ops;       /* rows of one kernel */
+extern const clconv__algo_ops clconv__host_ops;         /* algo_host.c */
+extern const clconv__algo_ops clconv__im2col_ops;       /* algo_im2col.c */
+extern const clconv__algo_ops clconv__vector_ops;       /* algo_vector.c */
+extern const clconv__algo_ops clconv__winograd_ops;     /* algo_winograd.c */
+extern const clconv__algo_ops clconv__weights_ops;      /* algo_weights.c */
+extern const clconv__algo_ops clconv__weights_gemm_ops; /* algo_weights_gemm.c */
+
+extern const clconv__algo_ops clconv__phases_ops; /* algo_phases.c, and the same with Winograd's */
+extern const clconv__algo_ops clconv__phases_winograd_ops;
+
+int clconv__phases_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
+double clconv__phases_seconds(const clconv__request *request, const clconv__tile *tile);
+int clconv__phases_winograd_refuses(char refusal[CLCONV_REFUSAL_SIZE],
+                                    const clconv__request *request);
+double clconv__phases_winograd_seconds(const clconv__request *request, const clconv__tile *tile);
+clconv_status clconv__phases_winograd_bound(double *bound, const clconv_problem *problem,
+                                            const clconv_host_tensors *tensors);
 
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);

@@ -132,15 +132,15 @@ static double seconds_direct(const clconv__request *r, const clconv__tile *tile)
     return 5e-6 + seconds_at(r, 2e9, 2e10);
 }
 
-/* Strides keep its inner loop from being one of vectors. */
+/* Divisions in its inner loops keep it from using vectors. */
 static double seconds_direct_data(const clconv__request *r, const clconv__tile *tile) {
     (void)tile;
-    return 5e-6 + seconds_at(r, 1e9, 2e10);
+    return 5e-6 + seconds_at(r, 1.5e8, 2e10);
 }
 
 static double seconds_direct_weights(const clconv__request *r, const clconv__tile *tile) {
     (void)tile;
-    return 1e-5 + seconds_at(r, 1e9, 1e10);
+    return 1e-5 + seconds_at(r, 4e8, 1e10);
 }
 
 /* ---- tiled ---- */
@@ -237,6 +237,25 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
         (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + 0.6e-9 * outputs / units;
+}
+
+/* ---- weights_gemm ---- */
+
+/* Tiles are those of the vector row, with weights in the place of pixels. */
+static const char *const weights_gemm_macros[] = {"VECTORS", "PLACES", NULL};
+
+/* Copies of both tensors, the sums, and the second pass. */
+static double seconds_weights_gemm(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    size_t places = r->g.in_per_group * p->kernel[0] * p->kernel[1] * p->kernel[2];
+    double useful =
+        filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) * filled(places, tile->value[1]);
+    double read = (double)p->batch * ((double)p->out_channels * (double)r->g.pixels +
+                                      (double)p->in_channels * (double)p->input[0] *
+                                          (double)p->input[1] * (double)p->input[2]);
+    double weights = (double)p->out_channels * (double)places;
+    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    return 4e-5 + seconds_at(r, 1e11 * useful, 1e9) + (read + 2 * weights) * 1e-9 / units;
 }
 
 /* ---- lines ---- */
@@ -423,6 +442,13 @@ const clconv__algo clconv__algos[] = {
      lines_macros, lines_tiles, launch_lines},
     {"im2col_clblast", CLCONV__ON_FORWARD, &clconv__im2col_ops, refuses_im2col, NULL,
      seconds_im2col, NULL, NULL, NULL},
+    {"weights_gemm", CLCONV__ON_WEIGHTS, &clconv__weights_gemm_ops, refuses_vector, NULL,
+     seconds_weights_gemm, weights_gemm_macros, vector_tiles, launch_vector},
+    {"phases", CLCONV__ON_GATHERED, &clconv__phases_ops, clconv__phases_refuses, NULL,
+     clconv__phases_seconds, NULL, NULL, NULL},
+    {"phases_winograd", CLCONV__ON_GATHERED, &clconv__phases_winograd_ops,
+     clconv__phases_winograd_refuses, clconv__phases_winograd_bound,
+     clconv__phases_winograd_seconds, NULL, NULL, NULL},
     {"host", CLCONV__ON_ALL, &clconv__host_ops, NULL, NULL, seconds_host,
      NULL, NULL, NULL},
     /* Last, because in their directions these never refuse a valid problem that the device holds. */

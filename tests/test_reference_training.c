@@ -348,6 +348,42 @@ static void test_training_gradients_are_differences(void **state) {
     }
 }
 
+/* ---- the bound ---- */
+
+/* On ones every sum is its number of products, n, and its bound at least n*u*n. */
+static void test_training_bound_counts_every_product(void **state) {
+    static const struct {
+        const char *problem;
+        size_t products; /* at most, of one sum */
+    } rows[] = {
+        {"mb4_ic2ih6iw5_oc3kh3kw3_dir=backward_weights_bias", 4 * 4 * 3},
+        {"g2_mb3_ic4id3ih4iw5_oc2kd2kh2kw2_dir=backward_weights", 3 * 2 * 3 * 4},
+        {"g2_ic4ih9iw8_oc6kh3kw2_dir=backward_data", 3 * 3 * 2},
+        {"g2_ic6ih5iw4_oc4kh3kw3_dir=transposed", 3 * 3 * 3},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); ++i) {
+        const clconv_problem p = parsed(rows[i].problem);
+        const double n = (double)rows[i].products;
+        double most = 0;
+        tensor_set set;
+        uint64_t random = 1;
+        make_tensors(&set, &p, &random, REALS);
+        for (size_t which = 0; which < TENSOR_COUNT; ++which)
+            for (size_t k = 0; k < set.tensors[which].count; ++k)
+                clconv_element_set(set.tensors[which].data, CLCONV_F32, k, 1);
+        expectation e = make_expectation(&p, &set);
+        for (size_t k = 0; k < result_count(&set); ++k) {
+            assert_true(e.bounds[k] >= n * 0x1p-24 * e.values[k]);
+            assert_true(e.bounds[k] <= 1.01 * n * 0x1p-24 * e.values[k]);
+            most = fmax(most, e.values[k]);
+        }
+        assert_true(most == n);
+        free_expectation(&e);
+        free_tensors(&set);
+    }
+}
+
 /* ---- worked by hand, and arguments ---- */
 
 static void test_training_worked_results(void **state) {
@@ -407,6 +443,7 @@ int main(void) {
         cmocka_unit_test(test_training_gradients_are_adjoint),
         cmocka_unit_test(test_training_transposed_is_backward_data),
         cmocka_unit_test(test_training_gradients_are_differences),
+        cmocka_unit_test(test_training_bound_counts_every_product),
     };
     return run_group(tests);
 }
