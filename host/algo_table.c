@@ -440,7 +440,7 @@ const clconv__algo clconv__algos[] = {
      winograd_macros, winograd_4x4_tiles, launch_winograd},
     {"lines", CLCONV__ON_FORWARD, &clconv__kernel_ops, refuses_types, NULL, seconds_lines,
      lines_macros, lines_tiles, launch_lines},
-    {"im2col_clblast", CLCONV__ON_FORWARD, &clconv__im2col_ops, refuses_im2col, NULL,
+    {"im2col_clblast", CLCONV__ON_FORWARD | CLCONV__ON_WEIGHTS, &clconv__im2col_ops, refuses_im2col, NULL,
      seconds_im2col, NULL, NULL, NULL},
     {"weights_gemm", CLCONV__ON_WEIGHTS, &clconv__weights_gemm_ops, refuses_vector, NULL,
      seconds_weights_gemm, weights_gemm_macros, vector_tiles, launch_vector},
