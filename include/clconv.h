@@ -21,8 +21,8 @@
  *   clconv_last_message() then holds a sentence that names the argument and its value.
  * - An out-parameter comes first. On failure a handle is set to NULL and other outputs keep their
  *   content, unless a function says otherwise. Every destroy function accepts NULL.
- * - Extents, strides, pads and dilations are counted in elements; offsets are in elements too;
- * sizes that end in `_size` or `_bytes` are in bytes.
+ * - Extents, strides, pads and dilations are counted in elements, and so are offsets. Sizes whose
+ *   names end in `_size` or `_bytes` are in bytes.
  * - The library never prints, exits or aborts.
  * - Devices and plans may be shared between threads; creating and destroying one object is done by
  *   one thread, and clconv_plan_pack_weights() must have returned before others use the plan.
