@@ -184,7 +184,9 @@ static double seconds_tiled(const clconv__request *r, const clconv__tile *tile) 
     const unsigned *v = tile->value;
     double useful = filled(r->g.output[2], (size_t)v[0] * v[2]) * filled(r->g.output[1], v[1]) *
                     filled(r->g.out_per_group, v[3]);
-    return 1e-5 + seconds_at(r, 4e9 * useful, 1e11 * useful);
+    size_t items = (size_t)v[0] * v[1]; /* too few leave most of a GPU's lanes idle */
+    double lanes = items < 64 ? (double)items / 64 : 1;
+    return 1e-5 + seconds_at(r, 4e9 * useful, 1e11 * useful * lanes);
 }
 
 /* ---- vector ---- */
@@ -340,6 +342,14 @@ static double seconds_winograd(const clconv__request *r, const clconv__tile *til
     return 4e-5 + (products / rate + transforms) / units + weights / 2.5e10;
 }
 
+/* ---- gemm_tiled ---- */
+
+static const char *const gemm_macros[] = {"TILE_M", "TILE_N", "TILE_K", "ITEM", NULL};
+static const clconv__tile gemm_tiles[] = {
+    {{128, 128, 8, 8}}, {{64, 128, 8, 8}}, {{128, 64, 8, 8}},
+    {{64, 64, 8, 8}},   {{64, 64, 16, 4}}, {{32, 64, 16, 4}},
+    {{32, 32, 16, 4}},  {{16, 16, 8, 4}},  {{0}},
+};
 /* ---- im2col + CLBlast ---- */
 
 static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
@@ -386,6 +396,8 @@ const clconv__algo clconv__algos[] = {
      seconds_winograd, winograd_macros, winograd_2x2_tiles, launch_winograd},
     {"winograd_4x4", &clconv__winograd_ops, refuses_winograd, clconv__winograd_4x4_bound,
      seconds_winograd, winograd_macros, winograd_4x4_tiles, launch_winograd},
+    {"gemm_tiled", &clconv__gemm_ops, refuses_types, NULL, clconv__seconds_gemm,
+     gemm_macros, gemm_tiles, clconv__launch_gemm},
     {"lines", &clconv__kernel_ops, refuses_types, NULL, seconds_lines,
      lines_macros, lines_tiles, launch_lines},
     {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, NULL, seconds_im2col,
