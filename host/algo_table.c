@@ -343,7 +343,7 @@ static double seconds_winograd(const clconv__request *r, const clconv__tile *til
     return 4e-5 + (products / rate + transforms) / units + weights / 2.5e10;
 }
 
-/* ---- gemm_tiled ---- */
+/* ---- gemm_tiled, and what multiplies with it ---- */
 
 static const char *const gemm_macros[] = {"TILE_M", "TILE_N", "TILE_K", "ITEM", NULL};
 static const clconv__tile gemm_tiles[] = {
@@ -351,6 +351,16 @@ static const clconv__tile gemm_tiles[] = {
     {{64, 64, 8, 8}},   {{64, 64, 16, 4}}, {{32, 64, 16, 4}},
     {{32, 32, 16, 4}},  {{16, 16, 8, 4}},  {{0}},
 };
+static const clconv__tile winograd_gemm_tiles[] = {
+    {{128, 128, 8, 8}},
+    {{64, 128, 8, 8}},
+    {{64, 64, 8, 8}},
+    {{64, 64, 16, 4}},
+    {{32, 32, 16, 4}},
+    {{16, 16, 8, 4}},
+    {{0}},
+};
+
 /* ---- depthwise ---- */
 
 static const char *const depthwise_macros[] = {"LOCAL_W", "LOCAL_H", "ROWS", NULL};
@@ -469,6 +479,12 @@ const clconv__algo clconv__algos[] = {
      seconds_winograd, winograd_macros, winograd_4x4_tiles, launch_winograd},
     {"gemm_tiled", &clconv__gemm_ops, refuses_types, NULL, clconv__seconds_gemm,
      gemm_macros, gemm_tiles, clconv__launch_gemm},
+    {"winograd_gemm_2x2", &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_2x2_bound,
+     clconv__seconds_winograd_gemm_2x2, gemm_macros, winograd_gemm_tiles,
+     clconv__launch_winograd_gemm_2x2},
+    {"winograd_gemm_4x4", &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_4x4_bound,
+     clconv__seconds_winograd_gemm_4x4, gemm_macros, winograd_gemm_tiles,
+     clconv__launch_winograd_gemm_4x4},
     {"depthwise", &clconv__kernel_ops, refuses_depthwise, NULL, seconds_depthwise,
      depthwise_macros, depthwise_tiles, launch_depthwise},
     {"lines", &clconv__kernel_ops, refuses_types, NULL, seconds_lines,
