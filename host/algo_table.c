@@ -130,7 +130,7 @@ static int launch_direct(clconv__launch *l, const clconv__request *r, const clco
 
 static double seconds_direct(const clconv__request *r, const clconv__tile *tile) {
     (void)tile;
-    return 5e-6 + seconds_at(r, 2e9, 2e10);
+    return 5e-6 + seconds_at(r, 2e9, 1e10);
 }
 
 /* ---- tiled ---- */
@@ -426,7 +426,7 @@ static double seconds_depthwise(const clconv__request *r, const clconv__tile *ti
     double bytes = (depthwise_patch(r, tile) + (double)(outputs * r->g.out_per_group)) *
                    (double)clconv_type_size(r->problem->type);
     double operations = 2.0 * (double)(outputs * r->g.out_per_group) * (double)r->g.taps;
-    double of_group = info->kind == CLCONV_KIND_GPU ? fmax(bytes / 1e10, operations / 1e11) / busy
+    double of_group = info->kind == CLCONV_KIND_GPU ? fmax(bytes / 2e10, operations / 1e11) / busy
                                                     : operations / 1e9;
     return 5e-6 + rounds * of_group;
 }

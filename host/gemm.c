@@ -55,22 +55,30 @@ int clconv__gemm_fits(const clconv__gemm_shape *s, const clconv_device_info *inf
 }
 
 /*
- * Rounds of work-groups on a unit. A larger tile reads less for each multiplication, from local
- * memory by the item's share and from global memory by the group's; few work-items leave a unit
- * waiting for memory. The rates only order the rows.
+ * A larger tile reads less for each multiplication, from local memory by the item's share and from
+ * global memory by the group's. On CPUs, where it is of no use, large items only take long to
+ * compile.
+ */
+static double efficiency(const clconv__gemm_shape *s, const clconv_device_info *info) {
+    if (info->kind != CLCONV_KIND_GPU)
+        return 1 / (double)s->item;
+    return 1 / (1 + 4 / (double)s->item + 16 / (double)s->tile_m + 16 / (double)s->tile_n);
+}
+
+/*
+ * Rounds of work-groups on a unit, which waits for memory where it has few work-items. The rates
+ * only order the rows.
  */
 double clconv__gemm_seconds(const clconv__gemm_shape *s, const clconv_device_info *info) {
-    const double enough_items = 256;
-    const double rate = info->kind == CLCONV_KIND_GPU ? 4e11 : 1.5e9;
+    const double enough_items = info->kind == CLCONV_KIND_GPU ? 256 : 1;
+    const double rate = info->kind == CLCONV_KIND_GPU ? 4e11 : 3e9;
     const size_t units = info->compute_units ? info->compute_units : 1;
     const double rounds =
         (double)clconv__divide_up(s->groups * s->blocks * s->tiles * s->parts, units);
-    const double efficiency =
-        1 / (1 + 4 / (double)s->item + 16 / (double)s->tile_m + 16 / (double)s->tile_n);
     const double items = rounds * (double)s->items;
     const double busy = items < enough_items ? items / enough_items : 1;
     const double work = 2.0 * (double)(s->tile_m * s->tile_n) * (double)(s->tile_k * s->per_part);
-    return rounds * work / (rate * efficiency * busy);
+    return rounds * work / (rate * efficiency(s, info) * busy);
 }
 
 size_t clconv__gemm_packed(const clconv__gemm_shape *s) {
