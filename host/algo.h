@@ -89,11 +89,24 @@ const clconv__algo *clconv__find_algo(const char *name);
 const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__algo *algo,
                                          const clconv__request *request);
 
-extern const clconv__algo_ops clconv__kernel_ops;   /* rows of one kernel */
-extern const clconv__algo_ops clconv__host_ops;     /* algo_host.c */
-extern const clconv__algo_ops clconv__im2col_ops;   /* algo_im2col.c */
-extern const clconv__algo_ops clconv__vector_ops;   /* algo_vector.c */
-extern const clconv__algo_ops clconv__winograd_ops; /* algo_winograd.c */
+extern const clconv__algo_ops clconv__kernel_ops;        /* rows of one kernel */
+extern const clconv__algo_ops clconv__gemm_ops;          /* algo_gemm.c */
+extern const clconv__algo_ops clconv__host_ops;          /* algo_host.c */
+extern const clconv__algo_ops clconv__im2col_ops;        /* algo_im2col.c */
+extern const clconv__algo_ops clconv__vector_ops;        /* algo_vector.c */
+extern const clconv__algo_ops clconv__winograd_ops;      /* algo_winograd.c */
+extern const clconv__algo_ops clconv__winograd_gemm_ops; /* algo_winograd_gemm.c */
+
+/* Launches and estimates of rows that lie with their operations. */
+int clconv__launch_gemm(clconv__launch *launch, const clconv__request *request,
+                        const clconv__tile *tile);
+double clconv__seconds_gemm(const clconv__request *request, const clconv__tile *tile);
+int clconv__launch_winograd_gemm_2x2(clconv__launch *launch, const clconv__request *request,
+                                     const clconv__tile *tile);
+int clconv__launch_winograd_gemm_4x4(clconv__launch *launch, const clconv__request *request,
+                                     const clconv__tile *tile);
+double clconv__seconds_winograd_gemm_2x2(const clconv__request *request, const clconv__tile *tile);
+double clconv__seconds_winograd_gemm_4x4(const clconv__request *request, const clconv__tile *tile);
 
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);
