@@ -29,8 +29,19 @@ typedef struct clconv__launch {
 struct clconv__algo_ops;
 struct clconv__call;
 
+/** Directions that a row serves. */
+enum {
+    CLCONV__ON_FORWARD = 1 << CLCONV_FORWARD,
+    CLCONV__ON_DATA = 1 << CLCONV_BACKWARD_DATA,
+    CLCONV__ON_WEIGHTS = 1 << CLCONV_BACKWARD_WEIGHTS,
+    CLCONV__ON_TRANSPOSED = 1 << CLCONV_TRANSPOSED,
+    CLCONV__ON_GATHERED = CLCONV__ON_DATA | CLCONV__ON_TRANSPOSED,
+    CLCONV__ON_ALL = CLCONV__ON_FORWARD | CLCONV__ON_GATHERED | CLCONV__ON_WEIGHTS
+};
+
 typedef struct clconv__algo {
     const char *name;
+    unsigned directions; /* of CLCONV__ON_... */
     const struct clconv__algo_ops *ops;
     /** Nonzero and a sentence where the row cannot run; the shared refusals were asked before. */
     int (*refuses)(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
@@ -47,7 +58,11 @@ typedef struct clconv__algo {
     int (*launch)(clconv__launch *launch, const clconv__request *request, const clconv__tile *tile);
 } clconv__algo;
 
-/** What runs a row. Host pointers for rows of the host, device buffers for rows of OpenCL. */
+/**
+ * What runs a row. Host pointers for rows of the host, device buffers for rows of OpenCL. The
+ * buffers are in the places where the geometry has them: for the gradient of the input, `input` is
+ * the gradient of the output that is read, and `output` what is computed.
+ */
 typedef struct clconv__algo_ops {
     int is_host;
     /** Fills plan->state and plan->workspace. */
@@ -96,6 +111,8 @@ extern const clconv__algo_ops clconv__im2col_ops;        /* algo_im2col.c */
 extern const clconv__algo_ops clconv__vector_ops;        /* algo_vector.c */
 extern const clconv__algo_ops clconv__winograd_ops;      /* algo_winograd.c */
 extern const clconv__algo_ops clconv__winograd_gemm_ops; /* algo_winograd_gemm.c */
+extern const clconv__algo_ops clconv__weights_ops;       /* algo_weights.c */
+extern const clconv__algo_ops clconv__weights_gemm_ops;  /* algo_weights_gemm.c */
 
 /* Launches and estimates of rows that lie with their operations. */
 int clconv__launch_gemm(clconv__launch *launch, const clconv__request *request,
@@ -107,6 +124,17 @@ int clconv__launch_winograd_gemm_4x4(clconv__launch *launch, const clconv__reque
                                      const clconv__tile *tile);
 double clconv__seconds_winograd_gemm_2x2(const clconv__request *request, const clconv__tile *tile);
 double clconv__seconds_winograd_gemm_4x4(const clconv__request *request, const clconv__tile *tile);
+
+extern const clconv__algo_ops clconv__phases_ops; /* algo_phases.c, and the same with Winograd's */
+extern const clconv__algo_ops clconv__phases_winograd_ops;
+
+int clconv__phases_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
+double clconv__phases_seconds(const clconv__request *request, const clconv__tile *tile);
+int clconv__phases_winograd_refuses(char refusal[CLCONV_REFUSAL_SIZE],
+                                    const clconv__request *request);
+double clconv__phases_winograd_seconds(const clconv__request *request, const clconv__tile *tile);
+clconv_status clconv__phases_winograd_bound(double *bound, const clconv_problem *problem,
+                                            const clconv_host_tensors *tensors);
 
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);

@@ -47,8 +47,8 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
     if (!clconv__algo_is_for(algo, r->device))
         return refuse(refusal, algo->ops->is_host ? "it runs on the host device only"
                                                   : "it needs an OpenCL device");
-    if (p->direction != CLCONV_FORWARD)
-        return refuse(refusal, "direction %s is not computed, only forward is",
+    if (!(algo->directions >> p->direction & 1))
+        return refuse(refusal, "it does not compute direction %s",
                       clconv__direction_names[p->direction]);
     if (!device_is_host && p->type == CLCONV_F64 && !clconv__device_has_f64(r->device))
         return refuse(refusal, "the device does not compute in double precision");
@@ -121,7 +121,7 @@ static int launch_direct(clconv__launch *l, const clconv__request *r, const clco
     const clconv_device_info *info = &r->device->info;
     size_t items = tile->value[0];
     l->global[0] = clconv__divide_up(r->g.pixels, items) * items;
-    l->global[1] = r->problem->out_channels;
+    l->global[1] = r->g.out_per_group * r->problem->groups;
     l->global[2] = r->problem->batch;
     l->local[0] = items;
     l->local[1] = l->local[2] = 1;
@@ -131,6 +131,17 @@ static int launch_direct(clconv__launch *l, const clconv__request *r, const clco
 static double seconds_direct(const clconv__request *r, const clconv__tile *tile) {
     (void)tile;
     return 5e-6 + seconds_at(r, 2e9, 1e10);
+}
+
+/* Divisions in its inner loops keep it from using vectors. */
+static double seconds_direct_data(const clconv__request *r, const clconv__tile *tile) {
+    (void)tile;
+    return 5e-6 + seconds_at(r, 1.5e8, 2e10);
+}
+
+static double seconds_direct_weights(const clconv__request *r, const clconv__tile *tile) {
+    (void)tile;
+    return 1e-5 + seconds_at(r, 4e8, 1e10);
 }
 
 /* ---- tiled ---- */
@@ -229,6 +240,25 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
         (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + 0.6e-9 * outputs / units;
+}
+
+/* ---- weights_gemm ---- */
+
+/* Tiles are those of the vector row, with weights in the place of pixels. */
+static const char *const weights_gemm_macros[] = {"VECTORS", "PLACES", NULL};
+
+/* Copies of both tensors, the sums, and the second pass. */
+static double seconds_weights_gemm(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    size_t places = r->g.in_per_group * p->kernel[0] * p->kernel[1] * p->kernel[2];
+    double useful =
+        filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) * filled(places, tile->value[1]);
+    double read = (double)p->batch * ((double)p->out_channels * (double)r->g.pixels +
+                                      (double)p->in_channels * (double)p->input[0] *
+                                          (double)p->input[1] * (double)p->input[2]);
+    double weights = (double)p->out_channels * (double)places;
+    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    return 4e-5 + seconds_at(r, 1e11 * useful, 1e9) + (read + 2 * weights) * 1e-9 / units;
 }
 
 /* ---- lines ---- */
@@ -489,32 +519,45 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 
 /* clang-format off */
 const clconv__algo clconv__algos[] = {
-    {"tiled", &clconv__kernel_ops, NULL, NULL, seconds_tiled,
+    {"tiled", CLCONV__ON_FORWARD, &clconv__kernel_ops, NULL, NULL, seconds_tiled,
      tiled_macros, tiled_tiles, launch_tiled},
-    {"vector", &clconv__vector_ops, refuses_vector, NULL, seconds_vector,
+    {"vector", CLCONV__ON_FORWARD, &clconv__vector_ops, refuses_vector, NULL, seconds_vector,
      vector_macros, vector_tiles, launch_vector},
-    {"winograd_2x2", &clconv__winograd_ops, refuses_winograd, clconv__winograd_2x2_bound,
-     seconds_winograd, winograd_macros, winograd_2x2_tiles, launch_winograd},
-    {"winograd_4x4", &clconv__winograd_ops, refuses_winograd, clconv__winograd_4x4_bound,
-     seconds_winograd, winograd_macros, winograd_4x4_tiles, launch_winograd},
-    {"gemm_tiled", &clconv__gemm_ops, refuses_types, NULL, clconv__seconds_gemm,
-     gemm_macros, gemm_tiles, clconv__launch_gemm},
-    {"winograd_gemm_2x2", &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_2x2_bound,
-     clconv__seconds_winograd_gemm_2x2, gemm_macros, winograd_gemm_tiles,
-     clconv__launch_winograd_gemm_2x2},
-    {"winograd_gemm_4x4", &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_4x4_bound,
-     clconv__seconds_winograd_gemm_4x4, gemm_macros, winograd_gemm_tiles,
-     clconv__launch_winograd_gemm_4x4},
-    {"depthwise", &clconv__kernel_ops, refuses_depthwise, NULL, seconds_depthwise,
-     depthwise_macros, depthwise_tiles, launch_depthwise},
-    {"lines", &clconv__kernel_ops, refuses_types, NULL, seconds_lines,
+    {"winograd_2x2", CLCONV__ON_FORWARD, &clconv__winograd_ops, refuses_winograd,
+     clconv__winograd_2x2_bound, seconds_winograd,
+     winograd_macros, winograd_2x2_tiles, launch_winograd},
+    {"winograd_4x4", CLCONV__ON_FORWARD, &clconv__winograd_ops, refuses_winograd,
+     clconv__winograd_4x4_bound, seconds_winograd,
+     winograd_macros, winograd_4x4_tiles, launch_winograd},
+    {"gemm_tiled", CLCONV__ON_FORWARD, &clconv__gemm_ops, refuses_types, NULL,
+     clconv__seconds_gemm, gemm_macros, gemm_tiles, clconv__launch_gemm},
+    {"winograd_gemm_2x2", CLCONV__ON_FORWARD, &clconv__winograd_gemm_ops, refuses_winograd,
+     clconv__winograd_2x2_bound, clconv__seconds_winograd_gemm_2x2,
+     gemm_macros, winograd_gemm_tiles, clconv__launch_winograd_gemm_2x2},
+    {"winograd_gemm_4x4", CLCONV__ON_FORWARD, &clconv__winograd_gemm_ops, refuses_winograd,
+     clconv__winograd_4x4_bound, clconv__seconds_winograd_gemm_4x4,
+     gemm_macros, winograd_gemm_tiles, clconv__launch_winograd_gemm_4x4},
+    {"depthwise", CLCONV__ON_FORWARD, &clconv__kernel_ops, refuses_depthwise, NULL,
+     seconds_depthwise, depthwise_macros, depthwise_tiles, launch_depthwise},
+    {"lines", CLCONV__ON_FORWARD, &clconv__kernel_ops, refuses_types, NULL, seconds_lines,
      lines_macros, lines_tiles, launch_lines},
-    {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, NULL, seconds_im2col,
+    {"im2col_clblast", CLCONV__ON_FORWARD, &clconv__im2col_ops, refuses_im2col, NULL,
+     seconds_im2col, NULL, NULL, NULL},
+    {"weights_gemm", CLCONV__ON_WEIGHTS, &clconv__weights_gemm_ops, refuses_vector, NULL,
+     seconds_weights_gemm, weights_gemm_macros, vector_tiles, launch_vector},
+    {"phases", CLCONV__ON_GATHERED, &clconv__phases_ops, clconv__phases_refuses, NULL,
+     clconv__phases_seconds, NULL, NULL, NULL},
+    {"phases_winograd", CLCONV__ON_GATHERED, &clconv__phases_winograd_ops,
+     clconv__phases_winograd_refuses, clconv__phases_winograd_bound,
+     clconv__phases_winograd_seconds, NULL, NULL, NULL},
+    {"host", CLCONV__ON_ALL, &clconv__host_ops, NULL, NULL, seconds_host,
      NULL, NULL, NULL},
-    {"host", &clconv__host_ops, NULL, NULL, seconds_host,
-     NULL, NULL, NULL},
-    /* Last, because it never refuses a valid problem that the device can hold. */
-    {"direct", &clconv__kernel_ops, NULL, NULL, seconds_direct,
+    /* Last, because in their directions these never refuse a valid problem that the device holds. */
+    {"direct_weights", CLCONV__ON_WEIGHTS, &clconv__weights_ops, NULL, NULL,
+     seconds_direct_weights, NULL, NULL, NULL},
+    {"direct_data", CLCONV__ON_GATHERED, &clconv__kernel_ops, NULL, NULL, seconds_direct_data,
+     direct_macros, direct_tiles, launch_direct},
+    {"direct", CLCONV__ON_FORWARD, &clconv__kernel_ops, NULL, NULL, seconds_direct,
      direct_macros, direct_tiles, launch_direct},
 };
 /* clang-format on */
