@@ -39,8 +39,17 @@ enum {
     CLCONV__ON_ALL = CLCONV__ON_FORWARD | CLCONV__ON_GATHERED | CLCONV__ON_WEIGHTS
 };
 
+/** Kinds of device that a row is made for; it may well compute on others, slowly. */
+enum {
+    CLCONV__FOR_HOST = 1 << CLCONV_KIND_HOST,
+    CLCONV__FOR_CPU = 1 << CLCONV_KIND_CPU,
+    CLCONV__FOR_GPU = 1 << CLCONV_KIND_GPU | 1 << CLCONV_KIND_ACCELERATOR,
+    CLCONV__FOR_OPENCL = CLCONV__FOR_CPU | CLCONV__FOR_GPU
+};
+
 typedef struct clconv__algo {
     const char *name;
+    unsigned kinds;      /* of CLCONV__FOR_... */
     unsigned directions; /* of CLCONV__ON_... */
     const struct clconv__algo_ops *ops;
     /** Nonzero and a sentence where the row cannot run; the shared refusals were asked before. */
@@ -86,8 +95,7 @@ typedef struct clconv__algo_ops {
 extern const clconv__algo clconv__algos[];
 extern const size_t clconv__algo_count;
 
-/** Whether the row is for the device's kind: the host's rows for the host, the others for OpenCL.
- */
+/** Whether the row is made for the device's kind. */
 int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device);
 
 /** Nonzero and a sentence where the row cannot run; asks what all rows share first. */

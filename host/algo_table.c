@@ -36,7 +36,7 @@ static int refuses_buffers(char refusal[CLCONV_REFUSAL_SIZE], const clconv__requ
 }
 
 int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device) {
-    return algo->ops->is_host == (device->info.kind == CLCONV_KIND_HOST);
+    return (int)(algo->kinds >> device->info.kind & 1);
 }
 
 int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *algo,
@@ -44,7 +44,7 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
     const clconv_problem *p = r->problem;
     clconv__launch launch;
     int device_is_host = r->device->info.kind == CLCONV_KIND_HOST;
-    if (!clconv__algo_is_for(algo, r->device))
+    if (algo->ops->is_host != device_is_host)
         return refuse(refusal, algo->ops->is_host ? "it runs on the host device only"
                                                   : "it needs an OpenCL device");
     if (!(algo->directions >> p->direction & 1))
@@ -519,46 +519,60 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 
 /* clang-format off */
 const clconv__algo clconv__algos[] = {
-    {"tiled", CLCONV__ON_FORWARD, &clconv__kernel_ops, NULL, NULL, seconds_tiled,
-     tiled_macros, tiled_tiles, launch_tiled},
-    {"vector", CLCONV__ON_FORWARD, &clconv__vector_ops, refuses_vector, NULL, seconds_vector,
-     vector_macros, vector_tiles, launch_vector},
-    {"winograd_2x2", CLCONV__ON_FORWARD, &clconv__winograd_ops, refuses_winograd,
-     clconv__winograd_2x2_bound, seconds_winograd,
-     winograd_macros, winograd_2x2_tiles, launch_winograd},
-    {"winograd_4x4", CLCONV__ON_FORWARD, &clconv__winograd_ops, refuses_winograd,
-     clconv__winograd_4x4_bound, seconds_winograd,
-     winograd_macros, winograd_4x4_tiles, launch_winograd},
-    {"gemm_tiled", CLCONV__ON_FORWARD, &clconv__gemm_ops, refuses_types, NULL,
+    {"tiled", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, NULL, NULL,
+     seconds_tiled, tiled_macros, tiled_tiles, launch_tiled},
+    {"vector", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__vector_ops, refuses_vector, NULL,
+     seconds_vector, vector_macros, vector_tiles, launch_vector},
+    {"winograd_2x2", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_ops, refuses_winograd, clconv__winograd_2x2_bound,
+     seconds_winograd, winograd_macros, winograd_2x2_tiles, launch_winograd},
+    {"winograd_4x4", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_ops, refuses_winograd, clconv__winograd_4x4_bound,
+     seconds_winograd, winograd_macros, winograd_4x4_tiles, launch_winograd},
+    {"gemm_tiled", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__gemm_ops, refuses_types, NULL,
      clconv__seconds_gemm, gemm_macros, gemm_tiles, clconv__launch_gemm},
-    {"winograd_gemm_2x2", CLCONV__ON_FORWARD, &clconv__winograd_gemm_ops, refuses_winograd,
-     clconv__winograd_2x2_bound, clconv__seconds_winograd_gemm_2x2,
-     gemm_macros, winograd_gemm_tiles, clconv__launch_winograd_gemm_2x2},
-    {"winograd_gemm_4x4", CLCONV__ON_FORWARD, &clconv__winograd_gemm_ops, refuses_winograd,
-     clconv__winograd_4x4_bound, clconv__seconds_winograd_gemm_4x4,
-     gemm_macros, winograd_gemm_tiles, clconv__launch_winograd_gemm_4x4},
-    {"depthwise", CLCONV__ON_FORWARD, &clconv__kernel_ops, refuses_depthwise, NULL,
+    {"winograd_gemm_2x2", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_2x2_bound,
+     clconv__seconds_winograd_gemm_2x2, gemm_macros, winograd_gemm_tiles,
+     clconv__launch_winograd_gemm_2x2},
+    {"winograd_gemm_4x4", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_4x4_bound,
+     clconv__seconds_winograd_gemm_4x4, gemm_macros, winograd_gemm_tiles,
+     clconv__launch_winograd_gemm_4x4},
+    {"depthwise", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, refuses_depthwise, NULL,
      seconds_depthwise, depthwise_macros, depthwise_tiles, launch_depthwise},
-    {"lines", CLCONV__ON_FORWARD, &clconv__kernel_ops, refuses_types, NULL, seconds_lines,
-     lines_macros, lines_tiles, launch_lines},
-    {"im2col_clblast", CLCONV__ON_FORWARD, &clconv__im2col_ops, refuses_im2col, NULL,
+    {"lines", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, refuses_types, NULL,
+     seconds_lines, lines_macros, lines_tiles, launch_lines},
+    {"im2col_clblast", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD,
+     &clconv__im2col_ops, refuses_im2col, NULL,
      seconds_im2col, NULL, NULL, NULL},
-    {"weights_gemm", CLCONV__ON_WEIGHTS, &clconv__weights_gemm_ops, refuses_vector, NULL,
+    {"weights_gemm", CLCONV__FOR_CPU, CLCONV__ON_WEIGHTS,
+     &clconv__weights_gemm_ops, refuses_vector, NULL,
      seconds_weights_gemm, weights_gemm_macros, vector_tiles, launch_vector},
-    {"phases", CLCONV__ON_GATHERED, &clconv__phases_ops, clconv__phases_refuses, NULL,
+    {"phases", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
+     &clconv__phases_ops, clconv__phases_refuses, NULL,
      clconv__phases_seconds, NULL, NULL, NULL},
-    {"phases_winograd", CLCONV__ON_GATHERED, &clconv__phases_winograd_ops,
-     clconv__phases_winograd_refuses, clconv__phases_winograd_bound,
+    {"phases_winograd", CLCONV__FOR_CPU, CLCONV__ON_GATHERED,
+     &clconv__phases_winograd_ops, clconv__phases_winograd_refuses, clconv__phases_winograd_bound,
      clconv__phases_winograd_seconds, NULL, NULL, NULL},
-    {"host", CLCONV__ON_ALL, &clconv__host_ops, NULL, NULL, seconds_host,
-     NULL, NULL, NULL},
-    /* Last, because in their directions these never refuse a valid problem that the device holds. */
-    {"direct_weights", CLCONV__ON_WEIGHTS, &clconv__weights_ops, NULL, NULL,
+    {"host", CLCONV__FOR_HOST, CLCONV__ON_ALL,
+     &clconv__host_ops, NULL, NULL,
+     seconds_host, NULL, NULL, NULL},
+    /* Last, because in their directions these never refuse a problem that the device can hold. */
+    {"direct_weights", CLCONV__FOR_OPENCL, CLCONV__ON_WEIGHTS,
+     &clconv__weights_ops, NULL, NULL,
      seconds_direct_weights, NULL, NULL, NULL},
-    {"direct_data", CLCONV__ON_GATHERED, &clconv__kernel_ops, NULL, NULL, seconds_direct_data,
-     direct_macros, direct_tiles, launch_direct},
-    {"direct", CLCONV__ON_FORWARD, &clconv__kernel_ops, NULL, NULL, seconds_direct,
-     direct_macros, direct_tiles, launch_direct},
+    {"direct_data", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
+     &clconv__kernel_ops, NULL, NULL,
+     seconds_direct_data, direct_macros, direct_tiles, launch_direct},
+    {"direct", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, NULL, NULL,
+     seconds_direct, direct_macros, direct_tiles, launch_direct},
 };
 /* clang-format on */
 const size_t clconv__algo_count = sizeof clconv__algos / sizeof clconv__algos[0];

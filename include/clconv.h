@@ -489,8 +489,9 @@ CLCONV_API size_t clconv_algorithm_count(void);
 CLCONV_API const char *clconv_algorithm_name(size_t index);
 
 /**
- * Whether an algorithm is for this kind of device at all: 1 for those of OpenCL on an OpenCL device
- * and those of the host on the host, whatever problems they refuse; else 0, as for unknown names.
+ * Whether an algorithm is made for this kind of device: 1, whatever problems it refuses; else 0, as
+ * for unknown names. Plans choose among these. Those of OpenCL that are made for another kind compute
+ * what they do not refuse, too, slowly, where they are named.
  */
 CLCONV_API int clconv_algorithm_is_for(const clconv_device *device, const char *algorithm);
 
