@@ -48,8 +48,10 @@ tiled(const geometry g, const offsets at, const scalars s, global const x_t *res
     index_t x_first = n * g.x_n + group * g.in_per_group * g.x_c;
     index_t w_first = (group * g.out_per_group + first_channel) * g.w_o + g.w_start;
 
-    acc_t sums[TILE_OC][PIXELS];
+    acc_t sums[TILE_OC][PIXELS]; /* in registers, if every loop over it is unrolled */
+    #pragma unroll
     for (int o = 0; o < TILE_OC; ++o)
+        #pragma unroll
         for (int i = 0; i < PIXELS; ++i)
             sums[o][i] = 0;
 
@@ -84,8 +86,10 @@ tiled(const geometry g, const offsets at, const scalars s, global const x_t *res
                     local const acc_t *line = patch + c * patch_size + column * g.stride_w +
                                               (row * g.stride_h + h * g.dilation_h) * patch_w;
                     for (index_t k = 0; k < g.kernel_w; ++k, weight += TILE_OC)
+                        #pragma unroll
                         for (int i = 0; i < PIXELS; ++i) {
                             acc_t value = line[k * g.dilation_w + i * LOCAL_W * g.stride_w];
+                            #pragma unroll
                             for (int o = 0; o < TILE_OC; ++o)
                                 sums[o][i] += value * weight[o];
                         }
@@ -93,7 +97,9 @@ tiled(const geometry g, const offsets at, const scalars s, global const x_t *res
         }
     }
 
+    #pragma unroll
     for (int o = 0; o < TILE_OC; ++o)
+        #pragma unroll
         for (int i = 0; i < PIXELS; ++i) {
             index_t channel = group * g.out_per_group + first_channel + o;
             index_t oh = out_h + row, ow = out_w + column + i * LOCAL_W;

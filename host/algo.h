@@ -39,8 +39,17 @@ enum {
     CLCONV__ON_ALL = CLCONV__ON_FORWARD | CLCONV__ON_GATHERED | CLCONV__ON_WEIGHTS
 };
 
+/** Kinds of device that a row is made for; it may well compute on others, slowly. */
+enum {
+    CLCONV__FOR_HOST = 1 << CLCONV_KIND_HOST,
+    CLCONV__FOR_CPU = 1 << CLCONV_KIND_CPU,
+    CLCONV__FOR_GPU = 1 << CLCONV_KIND_GPU | 1 << CLCONV_KIND_ACCELERATOR,
+    CLCONV__FOR_OPENCL = CLCONV__FOR_CPU | CLCONV__FOR_GPU
+};
+
 typedef struct clconv__algo {
     const char *name;
+    unsigned kinds;      /* of CLCONV__FOR_... */
     unsigned directions; /* of CLCONV__ON_... */
     const struct clconv__algo_ops *ops;
     /** Nonzero and a sentence where the row cannot run; the shared refusals were asked before. */
@@ -86,8 +95,7 @@ typedef struct clconv__algo_ops {
 extern const clconv__algo clconv__algos[];
 extern const size_t clconv__algo_count;
 
-/** Whether the row is for the device's kind: the host's rows for the host, the others for OpenCL.
- */
+/** Whether the row is made for the device's kind. */
 int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device);
 
 /** Nonzero and a sentence where the row cannot run; asks what all rows share first. */
@@ -104,14 +112,27 @@ const clconv__algo *clconv__find_algo(const char *name);
 const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__algo *algo,
                                          const clconv__request *request);
 
-extern const clconv__algo_ops clconv__kernel_ops;       /* rows of one kernel */
-extern const clconv__algo_ops clconv__host_ops;         /* algo_host.c */
-extern const clconv__algo_ops clconv__im2col_ops;       /* algo_im2col.c */
-extern const clconv__algo_ops clconv__vector_ops;       /* algo_vector.c */
-extern const clconv__algo_ops clconv__winograd_ops;     /* algo_winograd.c */
-extern const clconv__algo_ops clconv__col2im_ops;       /* algo_col2im.c */
-extern const clconv__algo_ops clconv__weights_ops;      /* algo_weights.c */
-extern const clconv__algo_ops clconv__weights_gemm_ops; /* algo_weights_gemm.c */
+extern const clconv__algo_ops clconv__kernel_ops;        /* rows of one kernel */
+extern const clconv__algo_ops clconv__gemm_ops;          /* algo_gemm.c */
+extern const clconv__algo_ops clconv__host_ops;          /* algo_host.c */
+extern const clconv__algo_ops clconv__im2col_ops;        /* algo_im2col.c */
+extern const clconv__algo_ops clconv__vector_ops;        /* algo_vector.c */
+extern const clconv__algo_ops clconv__winograd_ops;      /* algo_winograd.c */
+extern const clconv__algo_ops clconv__winograd_gemm_ops; /* algo_winograd_gemm.c */
+extern const clconv__algo_ops clconv__col2im_ops;        /* algo_col2im.c */
+extern const clconv__algo_ops clconv__weights_ops;       /* algo_weights.c */
+extern const clconv__algo_ops clconv__weights_gemm_ops;  /* algo_weights_gemm.c */
+
+/* Launches and estimates of rows that lie with their operations. */
+int clconv__launch_gemm(clconv__launch *launch, const clconv__request *request,
+                        const clconv__tile *tile);
+double clconv__seconds_gemm(const clconv__request *request, const clconv__tile *tile);
+int clconv__launch_winograd_gemm_2x2(clconv__launch *launch, const clconv__request *request,
+                                     const clconv__tile *tile);
+int clconv__launch_winograd_gemm_4x4(clconv__launch *launch, const clconv__request *request,
+                                     const clconv__tile *tile);
+double clconv__seconds_winograd_gemm_2x2(const clconv__request *request, const clconv__tile *tile);
+double clconv__seconds_winograd_gemm_4x4(const clconv__request *request, const clconv__tile *tile);
 
 extern const clconv__algo_ops clconv__phases_ops; /* algo_phases.c, and the same with Winograd's */
 extern const clconv__algo_ops clconv__phases_winograd_ops;

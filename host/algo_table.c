@@ -3,6 +3,7 @@
 #include "arithmetic.h"
 #include "reference.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static int refuses_buffers(char refusal[CLCONV_REFUSAL_SIZE], const clconv__requ
 }
 
 int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device) {
-    return algo->ops->is_host == (device->info.kind == CLCONV_KIND_HOST);
+    return (int)(algo->kinds >> device->info.kind & 1);
 }
 
 int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *algo,
@@ -43,7 +44,7 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
     const clconv_problem *p = r->problem;
     clconv__launch launch;
     int device_is_host = r->device->info.kind == CLCONV_KIND_HOST;
-    if (!clconv__algo_is_for(algo, r->device))
+    if (algo->ops->is_host != device_is_host)
         return refuse(refusal, algo->ops->is_host ? "it runs on the host device only"
                                                   : "it needs an OpenCL device");
     if (!(algo->directions >> p->direction & 1))
@@ -129,7 +130,7 @@ static int launch_direct(clconv__launch *l, const clconv__request *r, const clco
 
 static double seconds_direct(const clconv__request *r, const clconv__tile *tile) {
     (void)tile;
-    return 5e-6 + seconds_at(r, 2e9, 2e10);
+    return 5e-6 + seconds_at(r, 2e9, 1e10);
 }
 
 /* Divisions in its inner loops keep it from using vectors. */
@@ -195,7 +196,9 @@ static double seconds_tiled(const clconv__request *r, const clconv__tile *tile) 
     const unsigned *v = tile->value;
     double useful = filled(r->g.output[2], (size_t)v[0] * v[2]) * filled(r->g.output[1], v[1]) *
                     filled(r->g.out_per_group, v[3]);
-    return 1e-5 + seconds_at(r, 4e9 * useful, 1e11 * useful);
+    size_t items = (size_t)v[0] * v[1]; /* too few leave most of a GPU's lanes idle */
+    double lanes = items < 64 ? (double)items / 64 : 1;
+    return 1e-5 + seconds_at(r, 4e9 * useful, 1e11 * useful * lanes);
 }
 
 /* ---- vector ---- */
@@ -390,6 +393,94 @@ static double seconds_winograd(const clconv__request *r, const clconv__tile *til
     return 4e-5 + (products / rate + transforms) / units + weights / 2.5e10;
 }
 
+/* ---- gemm_tiled, and what multiplies with it ---- */
+
+static const char *const gemm_macros[] = {"TILE_M", "TILE_N", "TILE_K", "ITEM", NULL};
+static const clconv__tile gemm_tiles[] = {
+    {{128, 128, 8, 8}}, {{64, 128, 8, 8}}, {{128, 64, 8, 8}},
+    {{64, 64, 8, 8}},   {{64, 64, 16, 4}}, {{32, 64, 16, 4}},
+    {{32, 32, 16, 4}},  {{16, 16, 8, 4}},  {{0}},
+};
+static const clconv__tile winograd_gemm_tiles[] = {
+    {{128, 128, 8, 8}},
+    {{64, 128, 8, 8}},
+    {{64, 64, 8, 8}},
+    {{64, 64, 16, 4}},
+    {{32, 32, 16, 4}},
+    {{16, 16, 8, 4}},
+    {{0}},
+};
+
+/* ---- depthwise ---- */
+
+static const char *const depthwise_macros[] = {"LOCAL_W", "LOCAL_H", "ROWS", NULL};
+static const clconv__tile depthwise_tiles[] = {
+    {{32, 8, 4}}, {{32, 4, 4}}, {{32, 4, 2}}, {{16, 8, 2}}, {{16, 4, 4}}, {{8, 8, 1}},
+    {{8, 4, 2}},  {{4, 4, 1}},  {{1, 1, 4}},  {{1, 1, 1}},  {{0}},
+};
+
+/* Floats of the input that a work-group reads. */
+static double depthwise_patch(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const size_t height = (size_t)tile->value[1] * tile->value[2];
+    double patch_w = (double)(tile->value[0] - 1) * (double)p->stride[2] +
+                     (double)(p->kernel[2] - 1) * (double)p->dilation[2] + 1;
+    double patch_h = (double)(height - 1) * (double)p->stride[1] +
+                     (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
+    return patch_w * patch_h * (double)p->kernel[0];
+}
+
+static int launch_depthwise(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const clconv_device_info *info = &r->device->info;
+    const clconv_problem *p = r->problem;
+    const unsigned *v = tile->value;
+    double bytes = depthwise_patch(r, tile) * sizeof(float);
+    if (bytes > (double)info->local_memory_size || v[0] * v[1] > info->max_work_group_size ||
+        v[0] > info->max_work_item_sizes[0] || v[1] > info->max_work_item_sizes[1])
+        return 0;
+    int is_common = p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 && p->kernel[1] <= 7 &&
+                    p->stride[1] == p->stride[2] && p->stride[1] <= 2 && p->dilation[1] == 1 &&
+                    p->dilation[2] == 1;
+    if (is_common)
+        snprintf(l->options, sizeof l->options, " -DKERNEL=%zu -DSTRIDE=%zu", p->kernel[1],
+                 p->stride[1]);
+    l->local_bytes = (size_t)bytes;
+    l->local[0] = v[0];
+    l->local[1] = v[1];
+    l->local[2] = 1;
+    l->global[0] =
+        clconv__divide_up(r->g.output[2], v[0]) * v[0] * r->g.output[0] * p->groups * p->batch;
+    l->global[1] = clconv__divide_up(r->g.output[1], (size_t)v[1] * v[2]) * v[1];
+    l->global[2] = 1;
+    return 1;
+}
+
+static int refuses_depthwise(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    if (r->g.in_per_group != 1)
+        return refuse(refusal, "a group has %zu input channels, but it takes 1", r->g.in_per_group);
+    return refuses_types(refusal, r);
+}
+
+/* What memory or the multiplications take, whichever is longer, with what the borders waste. */
+static double seconds_depthwise(const clconv__request *r, const clconv__tile *tile) {
+    const double enough_items = 128;
+    const clconv_device_info *info = &r->device->info;
+    const size_t items = (size_t)tile->value[0] * tile->value[1];
+    const size_t outputs = items * tile->value[2];
+    const unsigned units = info->compute_units ? info->compute_units : 1;
+    double groups = (double)(clconv__divide_up(r->g.output[2], tile->value[0]) * r->g.output[0]) *
+                    (double)clconv__divide_up(r->g.output[1], outputs / tile->value[0]) *
+                    (double)r->problem->groups * (double)r->problem->batch;
+    double rounds = groups < units ? 1 : groups / units;
+    double busy = rounds * (double)items < enough_items ? rounds * (double)items / enough_items : 1;
+    double bytes = (depthwise_patch(r, tile) + (double)(outputs * r->g.out_per_group)) *
+                   (double)clconv_type_size(r->problem->type);
+    double operations = 2.0 * (double)(outputs * r->g.out_per_group) * (double)r->g.taps;
+    double of_group = info->kind == CLCONV_KIND_GPU ? fmax(bytes / 2e10, operations / 1e11) / busy
+                                                    : operations / 1e9;
+    return 5e-6 + rounds * of_group;
+}
+
 /* ---- im2col + CLBlast ---- */
 
 /* Whether the pixels of a channel lie one behind the other, and channels apart. */
@@ -448,38 +539,63 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 
 /* clang-format off */
 const clconv__algo clconv__algos[] = {
-    {"tiled", CLCONV__ON_FORWARD, &clconv__kernel_ops, NULL, NULL, seconds_tiled,
-     tiled_macros, tiled_tiles, launch_tiled},
-    {"vector", CLCONV__ON_FORWARD, &clconv__vector_ops, refuses_vector, NULL, seconds_vector,
-     vector_macros, vector_tiles, launch_vector},
-    {"winograd_2x2", CLCONV__ON_FORWARD, &clconv__winograd_ops, refuses_winograd,
-     clconv__winograd_2x2_bound, seconds_winograd,
-     winograd_macros, winograd_2x2_tiles, launch_winograd},
-    {"winograd_4x4", CLCONV__ON_FORWARD, &clconv__winograd_ops, refuses_winograd,
-     clconv__winograd_4x4_bound, seconds_winograd,
-     winograd_macros, winograd_4x4_tiles, launch_winograd},
-    {"lines", CLCONV__ON_FORWARD, &clconv__kernel_ops, refuses_types, NULL, seconds_lines,
-     lines_macros, lines_tiles, launch_lines},
-    {"im2col_clblast", CLCONV__ON_FORWARD | CLCONV__ON_WEIGHTS, &clconv__im2col_ops, refuses_im2col, NULL,
+    {"tiled", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, NULL, NULL,
+     seconds_tiled, tiled_macros, tiled_tiles, launch_tiled},
+    {"vector", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__vector_ops, refuses_vector, NULL,
+     seconds_vector, vector_macros, vector_tiles, launch_vector},
+    {"winograd_2x2", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_ops, refuses_winograd, clconv__winograd_2x2_bound,
+     seconds_winograd, winograd_macros, winograd_2x2_tiles, launch_winograd},
+    {"winograd_4x4", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_ops, refuses_winograd, clconv__winograd_4x4_bound,
+     seconds_winograd, winograd_macros, winograd_4x4_tiles, launch_winograd},
+    {"gemm_tiled", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__gemm_ops, refuses_types, NULL,
+     clconv__seconds_gemm, gemm_macros, gemm_tiles, clconv__launch_gemm},
+    {"winograd_gemm_2x2", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_2x2_bound,
+     clconv__seconds_winograd_gemm_2x2, gemm_macros, winograd_gemm_tiles,
+     clconv__launch_winograd_gemm_2x2},
+    {"winograd_gemm_4x4", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_4x4_bound,
+     clconv__seconds_winograd_gemm_4x4, gemm_macros, winograd_gemm_tiles,
+     clconv__launch_winograd_gemm_4x4},
+    {"depthwise", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, refuses_depthwise, NULL,
+     seconds_depthwise, depthwise_macros, depthwise_tiles, launch_depthwise},
+    {"lines", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, refuses_types, NULL,
+     seconds_lines, lines_macros, lines_tiles, launch_lines},
+    {"im2col_clblast", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD | CLCONV__ON_WEIGHTS,
+     &clconv__im2col_ops, refuses_im2col, NULL,
      seconds_im2col, NULL, NULL, NULL},
-    {"weights_gemm", CLCONV__ON_WEIGHTS, &clconv__weights_gemm_ops, refuses_vector, NULL,
+    {"weights_gemm", CLCONV__FOR_CPU, CLCONV__ON_WEIGHTS,
+     &clconv__weights_gemm_ops, refuses_vector, NULL,
      seconds_weights_gemm, weights_gemm_macros, vector_tiles, launch_vector},
-    {"phases", CLCONV__ON_GATHERED, &clconv__phases_ops, clconv__phases_refuses, NULL,
+    {"phases", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
+     &clconv__phases_ops, clconv__phases_refuses, NULL,
      clconv__phases_seconds, NULL, NULL, NULL},
-    {"phases_winograd", CLCONV__ON_GATHERED, &clconv__phases_winograd_ops,
-     clconv__phases_winograd_refuses, clconv__phases_winograd_bound,
+    {"phases_winograd", CLCONV__FOR_CPU, CLCONV__ON_GATHERED,
+     &clconv__phases_winograd_ops, clconv__phases_winograd_refuses, clconv__phases_winograd_bound,
      clconv__phases_winograd_seconds, NULL, NULL, NULL},
-    {"col2im_clblast", CLCONV__ON_GATHERED, &clconv__col2im_ops, refuses_col2im, NULL,
+    {"col2im_clblast", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
+     &clconv__col2im_ops, refuses_col2im, NULL,
      seconds_im2col, NULL, NULL, NULL},
-    {"host", CLCONV__ON_ALL, &clconv__host_ops, NULL, NULL, seconds_host,
-     NULL, NULL, NULL},
-    /* Last, because in their directions these never refuse a valid problem that the device holds. */
-    {"direct_weights", CLCONV__ON_WEIGHTS, &clconv__weights_ops, NULL, NULL,
+    {"host", CLCONV__FOR_HOST, CLCONV__ON_ALL,
+     &clconv__host_ops, NULL, NULL,
+     seconds_host, NULL, NULL, NULL},
+    /* Last, because in their directions these never refuse a problem that the device can hold. */
+    {"direct_weights", CLCONV__FOR_OPENCL, CLCONV__ON_WEIGHTS,
+     &clconv__weights_ops, NULL, NULL,
      seconds_direct_weights, NULL, NULL, NULL},
-    {"direct_data", CLCONV__ON_GATHERED, &clconv__kernel_ops, NULL, NULL, seconds_direct_data,
-     direct_macros, direct_tiles, launch_direct},
-    {"direct", CLCONV__ON_FORWARD, &clconv__kernel_ops, NULL, NULL, seconds_direct,
-     direct_macros, direct_tiles, launch_direct},
+    {"direct_data", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
+     &clconv__kernel_ops, NULL, NULL,
+     seconds_direct_data, direct_macros, direct_tiles, launch_direct},
+    {"direct", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, NULL, NULL,
+     seconds_direct, direct_macros, direct_tiles, launch_direct},
 };
 /* clang-format on */
 const size_t clconv__algo_count = sizeof clconv__algos / sizeof clconv__algos[0];

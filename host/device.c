@@ -387,7 +387,7 @@ static clconv_status open_numbered(clconv_device **device, const char *selector,
         snprintf(reason, sizeof reason, "%s", clconv_last_message());
         return clconv__fail(CLCONV_NO_DEVICE, "device \"%s\" is not usable: %s", selector, reason);
     }
-    return clconv__fail(CLCONV_NO_DEVICE, "device \"%s\" is not there; %zu OpenCL devices are",
+    return clconv__fail(CLCONV_NO_DEVICE, "device \"%s\" is not there; OpenCL devices that are: %zu",
                         selector, count);
 }
 

@@ -46,21 +46,30 @@ static clconv_status copy_embedded(char **text, size_t *size, const char *name) 
     return clconv__fail(CLCONV_INVALID_ARGUMENT, "no kernel file is named %s", name);
 }
 
+/* A header of its own for the files whose names begin with its name; NULL for the others. */
+static const char *own_header(const char *name) {
+    static const char stem[] = "winograd";
+    return strncmp(name, stem, sizeof stem - 1) == 0 ? "winograd.h" : NULL;
+}
+
 clconv_status clconv__kernel_source(char **source, const char *name) {
-    const char *const names[] = {"geometry.h", "common.h", name};
+    enum { MOST_PARTS = 4 };
+    const char *const header = own_header(name);
+    const char *const names[MOST_PARTS] = {"geometry.h", "common.h", header ? header : name, name};
+    const int count = header ? MOST_PARTS : MOST_PARTS - 1;
     const char *folder = getenv("CLCONV_KERNEL_DIR");
-    char *parts[3] = {NULL};
-    size_t sizes[3] = {0}, total = 0;
+    char *parts[MOST_PARTS] = {NULL};
+    size_t sizes[MOST_PARTS] = {0}, total = 0;
     clconv_status status = CLCONV_OK;
     *source = NULL;
-    for (int i = 0; i < 3 && !status; ++i) {
+    for (int i = 0; i < count && !status; ++i) {
         status = folder && *folder ? read_file(&parts[i], &sizes[i], folder, names[i])
                                    : copy_embedded(&parts[i], &sizes[i], names[i]);
         total += sizes[i];
     }
     if (!status && !(*source = malloc(total + 1)))
         status = clconv__fail(CLCONV_OUT_OF_MEMORY, "kernel %s: out of memory", name);
-    for (size_t i = 0, at = 0; i < 3; at += sizes[i++]) {
+    for (size_t i = 0, at = 0; i < (size_t)count; at += sizes[i++]) {
         if (!status)
             memcpy(*source + at, parts[i], sizes[i] + 1);
         free(parts[i]);

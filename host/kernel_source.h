@@ -14,7 +14,8 @@ extern const struct clconv__embedded clconv__embedded_kernels[];
 extern const size_t clconv__embedded_kernel_count;
 
 /**
- * The whole program of a kernel file: geometry.h, common.h and the file itself.
+ * The whole program of a kernel file: geometry.h, common.h, for some a header of their own, and the
+ * file itself.
  * @param source receives memory that the caller frees
  */
 clconv_status clconv__kernel_source(char **source, const char *name);

@@ -189,7 +189,7 @@ static clconv_status choose(clconv_plan *plan) {
         const clconv__algo *best = NULL;
         double best_seconds = 0;
         for (size_t i = 0; i < clconv__algo_count; ++i) {
-            if (tried[i] ||
+            if (tried[i] || !clconv__algo_is_for(&clconv__algos[i], plan->request.device) ||
                 (tried[i] = clconv__algo_refuses(refusal, &clconv__algos[i], &plan->request)))
                 continue;
             double seconds = clconv__algo_seconds(&clconv__algos[i], &plan->request);

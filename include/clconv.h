@@ -21,8 +21,8 @@
  *   clconv_last_message() then holds a sentence that names the argument and its value.
  * - An out-parameter comes first. On failure a handle is set to NULL and other outputs keep their
  *   content, unless a function says otherwise. Every destroy function accepts NULL.
- * - Extents, strides, pads and dilations are counted in elements; offsets are in elements too;
- * sizes that end in `_size` or `_bytes` are in bytes.
+ * - Extents, strides, pads and dilations are counted in elements, and so are offsets. Sizes whose
+ *   names end in `_size` or `_bytes` are in bytes.
  * - The library never prints, exits or aborts.
  * - Devices and plans may be shared between threads; creating and destroying one object is done by
  *   one thread, and clconv_plan_pack_weights() must have returned before others use the plan.
@@ -489,8 +489,9 @@ CLCONV_API size_t clconv_algorithm_count(void);
 CLCONV_API const char *clconv_algorithm_name(size_t index);
 
 /**
- * Whether an algorithm is for this kind of device at all: 1 for those of OpenCL on an OpenCL device
- * and those of the host on the host, whatever problems they refuse; else 0, as for unknown names.
+ * Whether an algorithm is made for this kind of device: 1, whatever problems it refuses; else 0, as
+ * for unknown names. Plans choose among these. Those of OpenCL that are made for another kind compute
+ * what they do not refuse, too, slowly, where they are named.
  */
 CLCONV_API int clconv_algorithm_is_for(const clconv_device *device, const char *algorithm);
 

@@ -239,6 +239,7 @@ static int report(job *j) {
         cli_format_seconds(time, j->seconds);
         printf("%s: %s %s, %s on %s %s, %s\n", file->path, shape, npy_type_name(array->type),
                clconv_plan_algorithm(j->plan), j->info.selector, j->info.name, time);
+        cli_print_note(&j->info);
         return CLI_OK;
     }
     (void)clconv_problem_format(problem, sizeof problem, &j->r.problem);

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Times cuDNN through PyTorch on the layers of a file, and writes JSON.
+
+    bench/gpu/cudnn_peer.py [--batch N] [--runs N] LAYERS...
+
+Three precisions (f32 with TF32 off, TF32 on, f16), each in both layouts; cudnn.benchmark lets cuDNN
+choose its algorithm. Times are those of CUDA events around one call. Exit code 4 without PyTorch or
+without a GPU, so that a script can tell that from a failure.
+"""
+import argparse
+import json
+import re
+import sys
+
+try:
+    import torch
+except ImportError:
+    print("cudnn_peer: no PyTorch", file=sys.stderr)
+    sys.exit(4)
+
+WARM_UP = 5
+
+
+def parse(line):
+    """A layer of benchdnn's grammar; what is not given has its default there."""
+    name = re.search(r'n"([^"]*)"', line)
+    text = re.sub(r'_?n"[^"]*"', "", line)
+    value = {key: int(number) for key, number in re.findall(r"([a-z]+)(\d+)", text)}
+    for key, other in (("iw", "ih"), ("kw", "kh"), ("sw", "sh"), ("pw", "ph"), ("dw", "dh")):
+        value.setdefault(key, value.get(other, {"s": 1}.get(key[0], 0)))
+        value.setdefault(other, value[key] if other in ("sh", "ph", "dh") else 1)
+    value.setdefault("g", 1)
+    return name.group(1) if name else text, value
+
+
+def time_calls(function, runs):
+    for _ in range(WARM_UP):
+        function()
+    torch.cuda.synchronize()
+    seconds = []
+    for _ in range(runs):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        function()
+        end.record()
+        end.synchronize()
+        seconds.append(begin.elapsed_time(end) * 1e-3)
+    return seconds
+
+
+def time_layer(name, v, batch, runs):
+    rows = []
+    for precision, dtype in (("f32", torch.float32), ("tf32", torch.float32), ("f16", torch.float16)):
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        for layout in (torch.contiguous_format, torch.channels_last):
+            x = torch.rand(batch, v["ic"], v["ih"], v["iw"], device="cuda", dtype=dtype) * 2 - 1
+            w = torch.rand(v["oc"], v["ic"] // v["g"], v["kh"], v["kw"], device="cuda", dtype=dtype) * 2 - 1
+            x, w = (tensor.contiguous(memory_format=layout) for tensor in (x, w))
+            with torch.no_grad():
+                seconds = time_calls(
+                    lambda: torch.nn.functional.conv2d(
+                        x, w, None, (v["sh"], v["sw"]), (v["ph"], v["pw"]), (v["dh"] + 1, v["dw"] + 1), v["g"]
+                    ),
+                    runs,
+                )
+            rows.append({
+                "layer": name, "batch": batch, "precision": precision,
+                "layout": "nhwc" if layout is torch.channels_last else "nchw",
+                "seconds": seconds, "median": sorted(seconds)[len(seconds) // 2],
+            })
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("layers", nargs="+")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("cudnn_peer: PyTorch sees no GPU", file=sys.stderr)
+        sys.exit(4)
+    torch.backends.cudnn.benchmark = True
+    rows = []
+    for path in options.layers:
+        for line in open(path):
+            if line.strip() and not line.startswith("#"):
+                rows += time_layer(*parse(line.strip()), options.batch, options.runs)
+    json.dump({
+        "device": torch.cuda.get_device_name(), "torch": torch.__version__,
+        "cudnn": torch.backends.cudnn.version(), "rows": rows,
+    }, sys.stdout, indent=1)
+    print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+/*
+ * Times every algorithm of one device, layer by layer, with the device's own clock.
+ *
+ *     gpu_rows [--device SELECTOR] [--batch N] [--type TYPE] [--runs N] [--only ALGORITHM]
+ * LAYERS...
+ *
+ * Weights are packed once, and the calls follow one another in one queue, so that the time from the
+ * end of one to the end of the next is that of a call in the middle of a network, all its kernels
+ * included. Prints a JSON array: for each layer and algorithm its seconds, one per run, or why
+ * there are none. What is right is the verifier's question, not asked here.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "clconv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_RUNS = 1000, WARM_UP = 3 };
+
+typedef struct settings {
+    const char *device, *type, *only;
+    int batch, runs;
+} settings;
+
+typedef struct bench {
+    settings o;
+    clconv_device *device;
+    cl_context context;
+    cl_command_queue queue;
+    int has_printed;
+} bench;
+
+/* A layer with its tensors; a bench needs no recovery, so that failures end the program. */
+typedef struct layer {
+    clconv_problem problem;
+    char text[CLCONV_PROBLEM_TEXT_SIZE], chosen[64];
+    void *weights;
+    cl_mem input, output;
+} layer;
+
+static void require(int condition, const char *what) {
+    if (condition)
+        return;
+    fprintf(stderr, "gpu_rows: %s\n", what);
+    exit(1);
+}
+
+static void require_ok(clconv_status status) {
+    require(status == CLCONV_OK, clconv_last_message());
+}
+
+/* ---- tensors ---- */
+
+/* Random numbers in [-1, 1), because some devices draw less power, and run faster, on zeros. */
+static void *random_tensor(const clconv_problem *p, clconv_tensor tensor, size_t *bytes) {
+    const clconv_type type = clconv_tensor_type(p, tensor);
+    const int is_integer = type == CLCONV_S8 || type == CLCONV_U8 || type == CLCONV_S32;
+    unsigned seed = 1 + (unsigned)tensor;
+    size_t elements;
+    require_ok(clconv_tensor_elements(&elements, p, tensor));
+    *bytes = elements * clconv_type_size(type);
+    void *data = malloc(*bytes);
+    require(data != NULL, "out of memory");
+    for (size_t i = 0; i < elements; ++i) {
+        seed = seed * 1664525u + 1013904223u;
+        double value = (double)(seed >> 8) * 0x1p-23 - 1;
+        clconv_element_set(data, type, i, is_integer ? value * 100 : value);
+    }
+    return data;
+}
+
+static cl_mem make_buffer(const bench *b, size_t bytes, void *content) {
+    cl_int code;
+    cl_mem memory =
+        clCreateBuffer(b->context, CL_MEM_READ_WRITE | (content ? CL_MEM_COPY_HOST_PTR : 0), bytes,
+                       content, &code);
+    require(code == CL_SUCCESS, "clCreateBuffer failed");
+    return memory;
+}
+
+static void open_layer(layer *l, const bench *b, const char *line) {
+    char with_type[CLCONV_PROBLEM_TEXT_SIZE + 16];
+    clconv_plan *plan = NULL;
+    size_t bytes;
+    snprintf(with_type, sizeof with_type, "%s_type=%.8s", line, b->o.type);
+    l->problem = (clconv_problem)CLCONV_PROBLEM_INIT;
+    require_ok(clconv_problem_parse(&l->problem, with_type));
+    l->problem.batch = (size_t)b->o.batch;
+    require_ok(clconv_problem_format(l->text, sizeof l->text, &l->problem));
+    require_ok(clconv_plan_create(&plan, b->device, &l->problem, NULL));
+    snprintf(l->chosen, sizeof l->chosen, "%s", clconv_plan_algorithm(plan));
+    clconv_plan_destroy(plan);
+    void *input = random_tensor(&l->problem, CLCONV_INPUT, &bytes);
+    l->input = make_buffer(b, bytes, input);
+    free(input);
+    l->weights = random_tensor(&l->problem, CLCONV_WEIGHTS, &bytes);
+    require_ok(clconv_tensor_elements(&bytes, &l->problem, CLCONV_OUTPUT));
+    l->output = make_buffer(
+        b, bytes * clconv_type_size(clconv_tensor_type(&l->problem, CLCONV_OUTPUT)), NULL);
+}
+
+static void close_layer(layer *l) {
+    clReleaseMemObject(l->input);
+    clReleaseMemObject(l->output);
+    free(l->weights);
+}
+
+/* ---- timing ---- */
+
+static double end_of(cl_event event) {
+    cl_ulong time = 0;
+    require(clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof time, &time, NULL) ==
+                CL_SUCCESS,
+            "the device's queue does not profile");
+    return 1e-9 * (double)time;
+}
+
+/* Seconds of `runs` calls in a row, after some that are not counted. */
+static void time_calls(double *seconds, const bench *b, clconv_plan *plan,
+                       const clconv_tensors *tensors) {
+    static cl_event events[MOST_RUNS + 1];
+    for (int i = 0; i < WARM_UP; ++i)
+        require_ok(clconv_plan_enqueue(plan, NULL, tensors, 0, NULL, NULL));
+    for (int i = 0; i <= b->o.runs; ++i)
+        require_ok(clconv_plan_enqueue(plan, NULL, tensors, 0, NULL, &events[i]));
+    require(clFinish(b->queue) == CL_SUCCESS, "clFinish failed");
+    for (int i = 0; i < b->o.runs; ++i)
+        seconds[i] = end_of(events[i + 1]) - end_of(events[i]);
+    for (int i = 0; i <= b->o.runs; ++i)
+        clReleaseEvent(events[i]);
+}
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void print_times(const bench *b, const layer *l, clconv_plan *plan, double *seconds) {
+    printf("\"workspace\": %zu, \"seconds\": [", clconv_plan_workspace_size(plan));
+    for (int i = 0; i < b->o.runs; ++i)
+        printf("%s%.9g", i ? ", " : "", seconds[i]);
+    qsort(seconds, (size_t)b->o.runs, sizeof *seconds, ascending);
+    const double median = seconds[b->o.runs / 2];
+    printf("], \"median\": %.9g, \"gflops\": %.6g}", median,
+           median > 0 ? clconv_problem_flops(&l->problem) / median * 1e-9 : 0);
+    fprintf(stderr, "%-28s %-18s %10.1f us %9.1f GFLOP/s%s\n", l->problem.name,
+            clconv_plan_algorithm(plan), median * 1e6,
+            median > 0 ? clconv_problem_flops(&l->problem) / median * 1e-9 : 0,
+            strcmp(l->chosen, clconv_plan_algorithm(plan)) ? "" : "  chosen");
+}
+
+/* A message as a JSON string. */
+static void print_message(const char *text) {
+    putchar('"');
+    for (; *text; ++text)
+        putchar(*text == '"' || *text == '\\' || (unsigned char)*text < ' ' ? ' ' : *text);
+    putchar('"');
+}
+
+static void run_row(bench *b, const layer *l, const char *algorithm) {
+    static double seconds[MOST_RUNS];
+    clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
+    clconv_plan *plan = NULL;
+    clconv_tensors tensors = {.input = {l->input, 0}, .output = {l->output, 0}};
+    options.algorithm = algorithm;
+    printf("%s\n {\"layer\": \"%s\", \"batch\": %d, \"type\": \"%s\", \"algorithm\": \"%s\", "
+           "\"chosen\": %s, ",
+           b->has_printed ? "," : "", l->problem.name, b->o.batch, b->o.type, algorithm,
+           strcmp(l->chosen, algorithm) ? "false" : "true");
+    b->has_printed = 1;
+    if (clconv_plan_create(&plan, b->device, &l->problem, &options)) {
+        printf("\"refusal\": ");
+        print_message(clconv_last_message());
+        putchar('}');
+        return;
+    }
+    require_ok(clconv_plan_pack_weights(plan, l->weights));
+    size_t workspace = clconv_plan_workspace_size(plan);
+    if (workspace)
+        tensors.workspace.memory = make_buffer(b, workspace, NULL);
+    time_calls(seconds, b, plan, &tensors);
+    print_times(b, l, plan, seconds);
+    fflush(stdout);
+    if (workspace)
+        clReleaseMemObject(tensors.workspace.memory);
+    clconv_plan_destroy(plan);
+}
+
+static void run_file(bench *b, const char *path) {
+    char line[CLCONV_PROBLEM_TEXT_SIZE];
+    FILE *file = fopen(path, "r");
+    require(file != NULL, path);
+    while (fgets(line, sizeof line, file)) {
+        layer l;
+        line[strcspn(line, "\r\n")] = 0;
+        if (!*line || *line == '#')
+            continue;
+        open_layer(&l, b, line);
+        for (size_t i = 0; i < clconv_algorithm_count(); ++i) {
+            const char *name = clconv_algorithm_name(i);
+            if (clconv_algorithm_is_for(b->device, name) &&
+                (!b->o.only || strcmp(b->o.only, name) == 0))
+                run_row(b, &l, name);
+        }
+        close_layer(&l);
+    }
+    fclose(file);
+}
+
+/* ---- */
+
+static int read_settings(settings *o, int argc, char **argv) {
+    int first = 1;
+    for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2) {
+        const char *name = argv[first] + 2, *value = argv[first + 1];
+        if (strcmp(name, "device") == 0)
+            o->device = value;
+        else if (strcmp(name, "type") == 0)
+            o->type = value;
+        else if (strcmp(name, "only") == 0)
+            o->only = value;
+        else if (strcmp(name, "batch") == 0)
+            o->batch = atoi(value);
+        else if (strcmp(name, "runs") == 0)
+            o->runs = atoi(value);
+        else
+            require(0, "unknown option");
+    }
+    require(first < argc && o->batch > 0 && o->runs > 0 && o->runs <= MOST_RUNS,
+            "usage: gpu_rows [--device SELECTOR] [--batch N] [--type TYPE] [--runs 1..1000] "
+            "[--only ALGORITHM] LAYERS...");
+    return first;
+}
+
+int main(int argc, char **argv) {
+    bench b = {.o = {.device = "gpu", .type = "f32", .batch = 1, .runs = 20}};
+    int first = read_settings(&b.o, argc, argv);
+    require_ok(clconv_device_open(&b.device, b.o.device));
+    require_ok(clconv_device_opencl(b.device, &b.context, NULL, &b.queue));
+    printf("[");
+    for (; first < argc; ++first)
+        run_file(&b, argv[first]);
+    printf("\n]\n");
+    clconv_device_destroy(b.device);
+    return 0;
+}

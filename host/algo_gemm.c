@@ -1,0 +1,217 @@
+/*
+ * gemm_tiled.cl: implicit GEMM for GPUs. The weights are packed by blocks of channels; a reduction
+ * that is split writes its parts to the workspace.
+ */
+#include "arithmetic.h"
+#include "gemm.h"
+#include "opencl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PACK, MULTIPLY, SUM, STAGES };
+static const char *const stage_names[STAGES] = {"gemm_tiled_pack", "gemm_tiled", "gemm_tiled_sum"};
+
+typedef struct gemm_state {
+    cl_kernel kernels[STAGES]; /* SUM is NULL where nothing is split */
+    cl_mem taps;               /* NULL where the kernel is not flat */
+    clconv__gemm_shape shape;
+    clconv__kernel_geometry geometry;
+    clconv__kernel_scalars scalars;
+} gemm_state;
+
+/* ---- the row ---- */
+
+static clconv__gemm_shape shape_of(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    clconv__gemm_size size = {.groups = p->groups,
+                              .out_channels = r->g.out_per_group,
+                              .in_channels = r->g.in_per_group,
+                              .taps = p->kernel[0] * p->kernel[1] * p->kernel[2],
+                              .pixels = p->batch * r->g.pixels};
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        size.is_padded |= p->pad_begin[axis] || p->pad_end[axis];
+    return clconv__gemm_shape_of(&size, tile, r->device->info.compute_units);
+}
+
+int clconv__launch_gemm(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const clconv__gemm_shape s = shape_of(r, tile);
+    snprintf(l->options, sizeof l->options, " -DPOINT=%d -DFLAT=%d -DRAW=%d", s.is_point, s.is_flat,
+             s.parts > 1);
+    l->local[0] = s.items;
+    l->local[1] = l->local[2] = 1;
+    l->global[0] = s.blocks * s.tiles * s.groups * s.items;
+    l->global[1] = s.parts;
+    l->global[2] = 1;
+    l->step = s.steps;
+    return clconv__gemm_fits(&s, &r->device->info);
+}
+
+/* Besides the sums, parts that are written and read again. */
+double clconv__seconds_gemm(const clconv__request *r, const clconv__tile *tile) {
+    const clconv__gemm_shape s = shape_of(r, tile);
+    const clconv_device_info *info = &r->device->info;
+    const double outputs =
+        (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
+    const double bytes = s.parts > 1 ? 2.0 * (double)s.parts * outputs * sizeof(float) : 0;
+    const unsigned units = info->compute_units ? info->compute_units : 1;
+    return (s.parts > 1 ? 1e-5 : 5e-6) + clconv__gemm_seconds(&s, info) + bytes / (1e10 * units);
+}
+
+/* ---- a plan ---- */
+
+static void destroy(clconv_plan *plan) {
+    gemm_state *state = plan->state;
+    if (!state)
+        return;
+    for (int i = 0; i < STAGES; ++i)
+        if (state->kernels[i])
+            clReleaseKernel(state->kernels[i]);
+    if (state->taps)
+        clReleaseMemObject(state->taps);
+    free(state);
+    plan->state = NULL;
+}
+
+/* Distances of a k of the flat order: in memory, and in d, h and w. */
+static void place_tap(int64_t distances[4], const clconv_problem *p,
+                      const int64_t f[CLCONV__FIELDS], size_t k) {
+    distances[0] = 0;
+    for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; k /= p->kernel[axis--]) {
+        distances[1 + axis] = (int64_t)(k % p->kernel[axis]) * (int64_t)p->dilation[axis];
+        distances[0] += distances[1 + axis] * f[CLCONV__FIELD_x_d + axis];
+    }
+    distances[0] += (int64_t)k * f[CLCONV__FIELD_x_c];
+}
+
+static clconv_status make_taps(gemm_state *state, const clconv_plan *plan,
+                               const int64_t fields[CLCONV__FIELDS]) {
+    const size_t taps = plan->request.g.taps;
+    const size_t size = plan->wide_index ? sizeof(cl_long) : sizeof(cl_int);
+    cl_int code;
+    char *table = malloc(taps * 4 * size);
+    if (!table)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", taps * 4 * size);
+    for (size_t k = 0; k < taps; ++k) {
+        int64_t distances[4];
+        place_tap(distances, &plan->problem, fields, k);
+        for (size_t i = 0; i < 4; ++i)
+            if (plan->wide_index)
+                ((cl_long *)table)[4 * k + i] = distances[i];
+            else
+                ((cl_int *)table)[4 * k + i] = (cl_int)distances[i];
+    }
+    state->taps =
+        clCreateBuffer(plan->request.device->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
+                       taps * 4 * size, table, &code);
+    free(table);
+    return clconv__cl_check(code, "clCreateBuffer");
+}
+
+static void lay_out(gemm_state *state, clconv_plan *plan, const clconv__tile *tile) {
+    const clconv_problem *p = &plan->problem;
+    state->shape = shape_of(&plan->request, tile);
+    const clconv__gemm_shape *s = &state->shape;
+    const size_t outputs = p->batch * p->out_channels * plan->request.g.pixels;
+    if (s->steps * s->tile_k * s->tile_m > INT32_MAX / 2)
+        plan->wide_index = 1;
+    plan->packed_bytes = clconv__gemm_packed(s) * sizeof(float);
+    if (s->parts > 1)
+        plan->workspace = clconv__round_up(s->parts * outputs * sizeof(float), 64);
+}
+
+static clconv_status create(clconv_plan *plan) {
+    clconv__launch launch;
+    const clconv__tile *tile = clconv__fitting_tile(&launch, plan->algo, &plan->request);
+    int64_t fields[CLCONV__FIELDS];
+    clconv_status status = CLCONV_OK;
+    gemm_state *state = calloc(1, sizeof *state);
+    if (!state)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
+    plan->state = state;
+    lay_out(state, plan, tile);
+    clconv__plan_fields(fields, plan, state->shape.steps);
+    clconv__pack_geometry(&state->geometry, plan, fields);
+    clconv__plan_scalars(&state->scalars, plan);
+    if (state->shape.is_flat)
+        status = make_taps(state, plan, fields);
+    for (int i = 0; i < STAGES && !status; ++i)
+        if (i != SUM || state->shape.parts > 1)
+            status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "gemm_tiled.cl",
+                                         stage_names[i], tile, launch.options);
+    if (status)
+        destroy(plan);
+    return status;
+}
+
+static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offset) {
+    const gemm_state *state = call->plan->state;
+    const clconv__gemm_shape *s = &state->shape;
+    const cl_long at = (cl_long)(offset / sizeof(float));
+    const clconv__argument arguments[] = {
+        {state->geometry.size, &state->geometry.values},
+        {sizeof call->offsets, &call->offsets},
+        {sizeof(cl_mem), &call->tensors.weights.memory},
+        {sizeof(cl_mem), &packed},
+        {sizeof at, &at},
+    };
+    const clconv__range range = {{s->steps * s->tile_k * s->tile_m, s->groups * s->blocks, 1},
+                                 clconv__line_group(call->plan)};
+    return clconv__call_kernel(call, state->kernels[PACK], &range, arguments,
+                               sizeof arguments / sizeof arguments[0], NULL);
+}
+
+static clconv_status sum(clconv__call *call, cl_event *event) {
+    const clconv_plan *plan = call->plan;
+    const gemm_state *state = plan->state;
+    const clconv_tensors *t = &call->tensors;
+    const cl_long at = (cl_long)(t->workspace.offset / sizeof(float));
+    const cl_int parts = (cl_int)state->shape.parts;
+    const clconv__argument arguments[] = {
+        {state->geometry.size, &state->geometry.values},
+        {sizeof call->offsets, &call->offsets},
+        {state->scalars.size, &state->scalars.values},
+        {sizeof(cl_mem), &t->workspace.memory},
+        {sizeof at, &at},
+        {sizeof parts, &parts},
+        {sizeof(cl_mem), &t->bias.memory},
+        {sizeof(cl_mem), &t->residual.memory},
+        {sizeof(cl_mem), &t->output.memory},
+    };
+    const clconv__range range = {
+        {plan->problem.batch * plan->request.g.pixels, plan->problem.out_channels, 1},
+        clconv__line_group(plan)};
+    return clconv__call_kernel(call, state->kernels[SUM], &range, arguments,
+                               sizeof arguments / sizeof arguments[0], event);
+}
+
+static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
+                             const clconv_tensors *tensors, cl_uint wait_count,
+                             const cl_event *wait, cl_event *event) {
+    const gemm_state *state = plan->state;
+    const int is_split = state->shape.parts > 1;
+    cl_mem packed = plan->packed;
+    size_t packed_offset = 0;
+    clconv__call call;
+    clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
+    if (!status && !packed) {
+        packed = tensors->workspace.memory;
+        packed_offset = tensors->workspace.offset + plan->workspace;
+        status = pack_device(&call, packed, packed_offset);
+    }
+    if (status)
+        return status;
+    const clconv__gemm_buffers buffers = {
+        .x = tensors->input.memory,
+        .packed = packed,
+        .raw = is_split ? tensors->workspace.memory : packed, /* or something harmless */
+        .taps = state->taps,
+        .x_at = (cl_long)tensors->input.offset,
+        .packed_at = (cl_long)(packed_offset / sizeof(float)),
+        .raw_at = is_split ? (cl_long)(tensors->workspace.offset / sizeof(float)) : 0};
+    status = clconv__gemm_multiply(&call, state->kernels[MULTIPLY], &state->shape, &state->geometry,
+                                   &state->scalars, &buffers, is_split ? NULL : event);
+    return status || !is_split ? status : sum(&call, event);
+}
+
+const clconv__algo_ops clconv__gemm_ops = {0, create, destroy, enqueue, NULL, NULL, pack_device};

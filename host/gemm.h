@@ -1,0 +1,49 @@
+/* gemm_tiled.cl as algorithms use it: its shape for a tile, whether it fits, and its launch. */
+#ifndef CLCONV__GEMM_H
+#define CLCONV__GEMM_H
+
+#include "call.h"
+
+/** What is multiplied in each group: out channels x (in channels * taps) x pixels of all pictures.
+ */
+typedef struct clconv__gemm_size {
+    size_t groups, out_channels, in_channels, taps, pixels;
+    int is_padded; /* taps may fall beside the input */
+} clconv__gemm_size;
+
+/** How a tile cuts it up. */
+typedef struct clconv__gemm_shape {
+    size_t tile_m, tile_n, tile_k, item; /* values of the tile */
+    size_t items;                        /* work-items of a group */
+    size_t groups, blocks, tiles;        /* blocks of channels in a group, tiles of pixels */
+    size_t steps;                        /* of tile_k */
+    size_t parts, per_part;              /* of the reduction, and steps of each */
+    int is_point, is_flat;               /* which variant of the kernel */
+} clconv__gemm_shape;
+
+/** Splits the reduction where the groups of work-items would not fill `units`; 0 to never split. */
+clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const clconv__tile *tile,
+                                         unsigned units);
+
+/** Whether a device can start it. */
+int clconv__gemm_fits(const clconv__gemm_shape *shape, const clconv_device_info *info);
+
+double clconv__gemm_seconds(const clconv__gemm_shape *shape, const clconv_device_info *info);
+
+/** Floats of the packed weights. */
+size_t clconv__gemm_packed(const clconv__gemm_shape *shape);
+
+/** Where a multiplication reads and writes; offsets in floats. */
+typedef struct clconv__gemm_buffers {
+    cl_mem x, packed, raw;
+    cl_mem taps; /* NULL where the kernel is not flat */
+    cl_long x_at, packed_at, raw_at;
+} clconv__gemm_buffers;
+
+clconv_status clconv__gemm_multiply(clconv__call *call, cl_kernel kernel,
+                                    const clconv__gemm_shape *shape,
+                                    const clconv__kernel_geometry *geometry,
+                                    const clconv__kernel_scalars *scalars,
+                                    const clconv__gemm_buffers *buffers, cl_event *event);
+
+#endif
