@@ -119,6 +119,7 @@ extern const clconv__algo_ops clconv__im2col_ops;        /* algo_im2col.c */
 extern const clconv__algo_ops clconv__vector_ops;        /* algo_vector.c */
 extern const clconv__algo_ops clconv__winograd_ops;      /* algo_winograd.c */
 extern const clconv__algo_ops clconv__winograd_gemm_ops; /* algo_winograd_gemm.c */
+extern const clconv__algo_ops clconv__col2im_ops;        /* algo_col2im.c */
 extern const clconv__algo_ops clconv__weights_ops;       /* algo_weights.c */
 extern const clconv__algo_ops clconv__weights_gemm_ops;  /* algo_weights_gemm.c */
 

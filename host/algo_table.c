@@ -483,11 +483,16 @@ static double seconds_depthwise(const clconv__request *r, const clconv__tile *ti
 
 /* ---- im2col + CLBlast ---- */
 
-static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+/* Whether the pixels of a channel lie one behind the other, and channels apart. */
+static int is_matrix(const size_t extent[], const size_t stride[], size_t channels) {
+    return (extent[2] == 1 || stride[4] == 1) && (extent[1] == 1 || stride[3] == extent[2]) &&
+           (extent[0] == 1 || stride[2] == extent[1] * extent[2]) &&
+           (channels == 1 || stride[1] >= extent[0] * extent[1] * extent[2]);
+}
+
+/* What rows of CLBlast's GEMM share. */
+static int refuses_clblast(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
     const clconv_problem *p = r->problem;
-    const size_t *y = r->g.output_stride, *out = r->g.output;
-    const int pixels_are_dense = (out[2] == 1 || y[4] == 1) && (out[1] == 1 || y[3] == out[2]) &&
-                                 (out[0] == 1 || y[2] == out[1] * out[2]);
 #ifndef CLCONV_WITH_CLBLAST
     return refuse(refusal, "the library was built without CLBlast");
 #endif
@@ -495,10 +500,25 @@ static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reque
         return refuse(refusal, "type %s is not f32 or f64", clconv__type_names[p->type]);
     if (p->weights_layout != CLCONV_OIHW)
         return refuse(refusal, "weights are ohwi, but its matrix needs oihw");
-    if (p->has_residual)
+    return 0;
+}
+
+static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    if (refuses_clblast(refusal, r))
+        return 1;
+    if (r->problem->has_residual)
         return refuse(refusal, "the GEMM would overwrite a residual that lies in the output");
-    if (!pixels_are_dense || (p->out_channels > 1 && y[1] < r->g.pixels))
+    if (!is_matrix(r->g.output, r->g.output_stride, r->problem->out_channels))
         return refuse(refusal, "the pixels of an output channel do not lie one behind the other");
+    return 0;
+}
+
+static int refuses_col2im(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    if (refuses_clblast(refusal, r))
+        return 1;
+    if (!is_matrix(r->g.input, r->g.input_stride, r->g.in_per_group))
+        return refuse(refusal, "the pixels of a channel that is read do not lie one behind the "
+                               "other");
     return 0;
 }
 
@@ -548,7 +568,7 @@ const clconv__algo clconv__algos[] = {
     {"lines", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
      &clconv__kernel_ops, refuses_types, NULL,
      seconds_lines, lines_macros, lines_tiles, launch_lines},
-    {"im2col_clblast", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD,
+    {"im2col_clblast", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD | CLCONV__ON_WEIGHTS,
      &clconv__im2col_ops, refuses_im2col, NULL,
      seconds_im2col, NULL, NULL, NULL},
     {"weights_gemm", CLCONV__FOR_CPU, CLCONV__ON_WEIGHTS,
@@ -560,6 +580,9 @@ const clconv__algo clconv__algos[] = {
     {"phases_winograd", CLCONV__FOR_CPU, CLCONV__ON_GATHERED,
      &clconv__phases_winograd_ops, clconv__phases_winograd_refuses, clconv__phases_winograd_bound,
      clconv__phases_winograd_seconds, NULL, NULL, NULL},
+    {"col2im_clblast", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
+     &clconv__col2im_ops, refuses_col2im, NULL,
+     seconds_im2col, NULL, NULL, NULL},
     {"host", CLCONV__FOR_HOST, CLCONV__ON_ALL,
      &clconv__host_ops, NULL, NULL,
      seconds_host, NULL, NULL, NULL},

@@ -581,9 +581,9 @@ typedef struct clconv_tensors {
 
 /**
  * Enqueues the convolution on the caller's buffers. Does not block and allocates no device memory,
- * except that im2col_clblast's GEMM is CLBlast's, which builds its programs at its first call and
- * may allocate buffers of its own. What is computed and the workspace must not overlap any other
- * tensor, except that residual and output may be the same.
+ * except that the GEMM of im2col_clblast and col2im_clblast is CLBlast's, which builds its programs
+ * at its first call and may allocate buffers of its own. What is computed and the workspace must
+ * not overlap any other tensor, except that residual and output may be the same.
  * @param queue NULL for the device's own; in-order or out-of-order
  * @param wait,event as in clEnqueueNDRangeKernel; the caller releases the event
  * @return CLCONV_BUFFER_TOO_SMALL, CLCONV_WRONG_CONTEXT, … ; on failure nothing was computed by

@@ -116,6 +116,7 @@ static const char *const cases[] = {
     "ic17ih9iw8_oc15kh3kw3_ph1pw1_sh2_type=bf16_dir=backward_data",
     /* transposed convolution */
     "ic5ih7iw6_oc4kh3kw3_dir=transposed_bias_act=relu",
+    "g3_mb2_ic9ih5iw7_oc6kh3kw2_sh2sw3_ph1pw0_dh0dw1_dir=transposed_bias_mode=convolution",
     "mb2_ic5ih7iw6_oc4kh3kw3_ph2pw1_dir=transposed_bias_residual_mode=convolution",
     "ic5ih4iw3_oc4kh2kw1_sh3sw3_dir=transposed_bias_residual_act=tanh_beta=0.5",
     "ic5ih7iw6_oc4kh3kw3_sh2sw3_ph1pw2rh0rw1_oph1opw2_dir=transposed",
@@ -243,6 +244,7 @@ static void test_algorithm_name_has_the_rows_of_every_build(void **state) {
     assert_true(has_algorithm("direct"));
     assert_true(has_algorithm("direct_data"));
     assert_true(has_algorithm("direct_weights"));
+    assert_true(has_algorithm("col2im_clblast"));
     assert_true(has_algorithm("weights_gemm"));
     assert_true(has_algorithm("phases"));
     assert_true(has_algorithm("phases_winograd"));
