@@ -8,8 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Transformed inputs and products beyond this size are made in several pieces. */
-#define LARGEST_PIECE ((size_t)256 << 20)
+/*
+ * Transformed inputs and products beyond this size are made in several pieces: so many keep a
+ * device busy, and may still be in the cache of a large one when the next stage reads them.
+ */
+#define LARGEST_PIECE ((size_t)32 << 20)
 
 enum { PACK, INPUT, MULTIPLY, OUTPUT, STAGES };
 static const struct {

@@ -25,6 +25,7 @@ int cmd_explain(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_filter(int argc, char **argv);
 int cmd_receptive_field(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_cache(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
