@@ -652,7 +652,8 @@ CLCONV_API int clconv_algorithm_is_exact(const char *algorithm);
 
 /**
  * Raises the bounds that clconv_reference() gave for a problem to those of one algorithm. They stay
- * as they are for an algorithm that is exact; one that transforms has error constants of its own.
+ * as they are for an algorithm that is exact, and in directions that it does not compute; one that
+ * transforms has error constants of its own.
  * @param bound one double per element as clconv_reference() filled it; changed in place
  */
 CLCONV_API clconv_status clconv_algorithm_bound(double *bound, const clconv_problem *problem,
