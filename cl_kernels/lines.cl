@@ -1,10 +1,11 @@
 /*
  * For CPUs and few input channels per group, depthwise above all. A work-item computes `step` output
- * rows of all output channels of a group. It puts the input rows that they need into local memory
- * once, padded and split into as many phases as the stride is wide, so that each tap of 16
- * neighbouring outputs is one contiguous vector; OC channels by VECTORS vectors of sums stay in
- * registers. Global size (bands of rows times out_d, groups, batch). Common kernels come with their
- * extents as numbers, so that their taps are unrolled.
+ * rows of all output channels of a group, and so of every so many groups. It puts the input rows that
+ * they need into local memory once, padded and split into as many phases as the stride is wide, so
+ * that each tap of 16 neighbouring outputs is one contiguous vector. OC channels by ROWS rows by
+ * VECTORS vectors of sums stay in registers; an input vector serves all rows that have a tap on it.
+ * Global size (bands of rows times out_d, work-items for the groups, batch). Common kernels come
+ * with their extents as numbers, so that their taps are unrolled; others take one row at a time.
  */
 #ifndef OC
 #define OC 1
@@ -12,56 +13,186 @@
 #ifndef VECTORS
 #define VECTORS 1
 #endif
+#ifndef ROWS
+#define ROWS 1
+#endif
 #ifdef KERNEL_H
 #define UNROLL_TAPS _Pragma("unroll")
 #else
 #define UNROLL_TAPS
+#undef ROWS
+#define ROWS 1
 #define KERNEL_D g.kernel_d
 #define KERNEL_H g.kernel_h
 #define KERNEL_W g.kernel_w
+#define STRIDE_H g.stride_h
 #define STRIDE_W g.stride_w
 #define DILATION_W g.dilation_w
 #endif
 #define PIXELS (16 * VECTORS)
+#define TAP_ROWS ((ROWS - 1) * STRIDE_H + KERNEL_H) /* that ROWS output rows see */
 
-/* to[k] = x[base + k*step] for k < count. */
-static inline void copy_line(local float *restrict to, geometry g, global const x_t *restrict x,
-                      index_t base, index_t step, index_t count) {
-    index_t k = 0;
+/* to[k] = from[k], k < count, where count is at least the width: the last vector overlaps. */
+#define COPY_VECTORS(width)                                                                        \
+    for (index_t k = 0;; k = min(k + width, count - width)) {                                      \
+        vstore##width(vload##width(0, from + k), 0, to + k);                                       \
+        if (k + width == count)                                                                    \
+            break;                                                                                 \
+    }
+
+/* even[k] = from[2k], odd[k] = from[2k + 1], likewise. */
+#define SPLIT_VECTORS(width)                                                                       \
+    for (index_t k = 0;; k = min(k + width, count - width)) {                                      \
+        float##width a = vload##width(0, from + 2 * k), b = vload##width(1, from + 2 * k);         \
+        vstore##width((float##width)(a.even, b.even), 0, even + k);                                \
+        vstore##width((float##width)(a.odd, b.odd), 0, odd + k);                                   \
+        if (k + width == count)                                                                    \
+            break;                                                                                 \
+    }
+
 #if TYPE == TYPE_F32
-    if (step == 1)
-        for (; k + 16 <= count; k += 16)
-            vstore16(vload16(0, x + base + k), 0, to + k);
-    if (step == 2) /* strictly less, because the second vector ends one element behind the 16th */
-        for (; k + 16 < count; k += 16) {
-            global const float *from = x + base + 2 * k;
-            vstore16((float16)(vload16(0, from).even, vload16(1, from).even), 0, to + k);
-        }
-    if (step == 1 && k + 8 <= count) {
-        vstore8(vload8(0, x + base + k), 0, to + k);
-        k += 8;
-    }
-    if (step == 1 && k + 4 <= count) {
-        vstore4(vload4(0, x + base + k), 0, to + k);
-        k += 4;
-    }
-#endif
-    for (; k < count; ++k)
-        to[k] = LOAD_X(g, x, base + k * step);
+static inline void copy_dense(local float *restrict to, global const float *restrict from,
+                              index_t count) {
+    if (count >= 16)
+        COPY_VECTORS(16)
+    else if (count >= 8)
+        COPY_VECTORS(8)
+    else if (count >= 4)
+        COPY_VECTORS(4)
+    else
+        for (index_t k = 0; k < count; ++k)
+            to[k] = from[k];
 }
 
-/* One input row, its padding and slack zero; phase p holds elements p, p + stride, ... */
+static inline void split_dense(local float *restrict even, local float *restrict odd,
+                               global const float *restrict from, index_t count) {
+    if (count >= 16)
+        SPLIT_VECTORS(16)
+    else if (count >= 8)
+        SPLIT_VECTORS(8)
+    else
+        for (index_t k = 0; k < count; ++k) {
+            even[k] = from[2 * k];
+            odd[k] = from[2 * k + 1];
+        }
+}
+#endif
+
+/*
+ * The elements of one input row that outputs see; what lies around them is zero and stays so.
+ * Element j of the padded row is the (j / stride)-th of phase j % stride.
+ */
 static inline void copy_row(local float *restrict to, geometry g, global const x_t *restrict x,
-                     index_t from, index_t phase) {
-    for (index_t q = 0; q < phase * STRIDE_W; ++q)
-        to[q] = 0;
-    for (index_t p = 0; p < STRIDE_W; ++p) {
-        index_t before = max(g.pad_w - p, (index_t)0);
-        index_t q = (before + STRIDE_W - 1) / STRIDE_W;
-        index_t in_w = q * STRIDE_W + p - g.pad_w;
-        index_t count = in_w < g.in_w ? (g.in_w - 1 - in_w) / STRIDE_W + 1 : 0;
-        copy_line(to + p * phase + q, g, x, from + in_w * g.x_w, STRIDE_W * g.x_w,
-                  min(count, phase - q));
+                            index_t from, index_t phase) {
+    const index_t first = g.pad_w;
+    index_t j = max(-first, (index_t)0); /* behind a negative pad */
+    const index_t end = min(g.in_w, phase * STRIDE_W - first);
+#if TYPE == TYPE_F32
+    if (STRIDE_W == 1 && g.x_w == 1 && j < end) {
+        copy_dense(to + first + j, x + from + j, end - j);
+        return;
+    }
+    if (STRIDE_W == 2 && g.x_w == 1 && j + 2 <= end && (first + end + 1) / 2 <= phase) {
+        const index_t pairs = (end - j) / 2, e = first + j, o = first + j + 1;
+        split_dense(to + e % 2 * phase + e / 2, to + o % 2 * phase + o / 2, x + from + j, pairs);
+        j += 2 * pairs;
+    }
+#endif
+    for (; j < end; ++j)
+        to[(first + j) % STRIDE_W * phase + (first + j) / STRIDE_W] =
+            LOAD_X(g, x, from + j * g.x_w);
+}
+
+/* A band of output rows of one depth, and the input rows that it sees. */
+typedef struct {
+    index_t n, out_d, first_h, out_rows;
+    index_t in_rows, phase, line, plane; /* line: elements of an input row with all its phases */
+} band;
+
+/* The rows of a group's channels; those that lie in padding stay zero. */
+static inline void copy_group(local float *restrict rows, geometry g,
+                              global const x_t *restrict x, band b, index_t group) {
+    local float *to = rows;
+    for (index_t c = 0; c < g.in_per_group; ++c)
+        for (index_t k = 0; k < g.kernel_d; ++k) {
+            index_t d = b.out_d * g.stride_d - g.pad_d + k * g.dilation_d;
+            index_t h = b.first_h * g.stride_h - g.pad_h;
+            index_t from =
+                b.n * g.x_n + (group * g.in_per_group + c) * g.x_c + d * g.x_d + h * g.x_h;
+            for (index_t r = 0; r < b.in_rows; ++r, ++h, from += g.x_h, to += b.line)
+                if (d >= 0 && d < g.in_d && h >= 0 && h < g.in_h)
+                    copy_row(to, g, x, from, b.phase);
+        }
+}
+
+static inline void
+compute_group(geometry g, scalars s, local const float *restrict rows,
+              global const w_t *restrict w, global const y_t *restrict bias,
+              global const y_t *residual, global y_t *y, band b, index_t group) {
+    for (index_t o = 0; o < g.out_per_group; o += OC) {
+        index_t channel = group * g.out_per_group + o;
+        index_t w_from[OC];
+        #pragma unroll
+        for (int i = 0; i < OC; ++i) /* channels beyond the last repeat it, unstored */
+            w_from[i] = (channel + min((index_t)i, g.out_per_group - 1 - o)) * g.w_o + g.w_start;
+        for (index_t row = 0; row < b.out_rows; row += ROWS)
+            for (index_t out_w = 0; out_w < g.out_w; out_w += PIXELS) {
+                float16 sums[ROWS][OC][VECTORS];
+                #pragma unroll
+                for (int r = 0; r < ROWS; ++r)
+                    #pragma unroll
+                    for (int i = 0; i < OC; ++i)
+                        #pragma unroll
+                        for (int v = 0; v < VECTORS; ++v)
+                            sums[r][i][v] = 0;
+                for (index_t c = 0; c < g.in_per_group; ++c)
+                    UNROLL_TAPS
+                    for (index_t d = 0; d < KERNEL_D; ++d)
+                        UNROLL_TAPS
+                        for (index_t t = 0; t < TAP_ROWS; ++t) {
+                            local const float *from =
+                                rows + (c * KERNEL_D + d) * b.plane +
+                                (row * g.stride_h + t * g.dilation_h) * b.line + out_w;
+                            UNROLL_TAPS
+                            for (index_t k = 0; k < KERNEL_W; ++k) {
+                                local const float *at_tap = from +
+                                                            k * DILATION_W % STRIDE_W * b.phase +
+                                                            k * DILATION_W / STRIDE_W;
+                                float16 values[VECTORS];
+                                #pragma unroll
+                                for (int v = 0; v < VECTORS; ++v)
+                                    values[v] = vload16(v, at_tap);
+                                #pragma unroll
+                                for (int r = 0; r < ROWS; ++r) {
+                                    const index_t h = t - r * STRIDE_H;
+                                    if (h < 0 || h >= KERNEL_H)
+                                        continue;
+                                    #pragma unroll
+                                    for (int i = 0; i < OC; ++i) {
+                                        float weight =
+                                            LOAD_W(g, w, w_from[i] + c * g.w_i + d * g.w_d +
+                                                             h * g.w_h + k * g.w_w);
+                                        #pragma unroll
+                                        for (int v = 0; v < VECTORS; ++v)
+                                            sums[r][i][v] += weight * values[v];
+                                    }
+                                }
+                            }
+                        }
+                index_t to_row = b.n * g.y_n + channel * g.y_c + b.out_d * g.y_d +
+                                 (b.first_h + row) * g.y_h + out_w * g.y_w;
+                #pragma unroll
+                for (int r = 0; r < ROWS; ++r, to_row += g.y_h)
+                    #pragma unroll
+                    for (int i = 0; i < OC; ++i)
+                        #pragma unroll
+                        for (int v = 0; v < VECTORS; ++v)
+                            if (row + r < b.out_rows && o + i < g.out_per_group &&
+                                out_w + v * 16 < g.out_w)
+                                finish16(sums[r][i][v], s, bias, residual, y, channel + i,
+                                         to_row + i * g.y_c + v * 16 * g.y_w, g.y_w,
+                                         (int)min(g.out_w - out_w - v * 16, (index_t)16));
+            }
     }
 }
 
@@ -70,85 +201,22 @@ lines(const geometry g, const offsets at, const scalars s, global const x_t *res
       global const w_t *restrict w, global const y_t *restrict bias, global const y_t *residual,
       global y_t *y, local float *restrict rows) {
     index_t bands = (g.out_h + g.step - 1) / g.step;
-    index_t first_h = (index_t)get_global_id(0) % bands * g.step;
-    index_t out_d = (index_t)get_global_id(0) / bands;
-    index_t group = (index_t)get_global_id(1), n = (index_t)get_global_id(2);
-    index_t out_rows = min(g.step, g.out_h - first_h);
-    index_t in_rows = (out_rows - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1;
-    index_t phase = (g.out_w + PIXELS - 1) / PIXELS * PIXELS +
-                    (KERNEL_W - 1) * DILATION_W / STRIDE_W + 1;
-    index_t line = phase * STRIDE_W, plane = in_rows * line;
-    x += at.x;
-    w += at.w;
-    bias += at.bias;
-    residual += at.residual;
-    y += at.y;
-
-    local float *to = rows;
-    for (index_t c = 0; c < g.in_per_group; ++c)
-        for (index_t k = 0; k < g.kernel_d; ++k) {
-            index_t d = out_d * g.stride_d - g.pad_d + k * g.dilation_d;
-            index_t h = first_h * g.stride_h - g.pad_h;
-            index_t from = n * g.x_n + (group * g.in_per_group + c) * g.x_c + d * g.x_d + h * g.x_h;
-            for (index_t r = 0; r < in_rows; ++r, ++h, from += g.x_h, to += line)
-                if (d >= 0 && d < g.in_d && h >= 0 && h < g.in_h)
-                    copy_row(to, g, x, from, phase);
-                else
-                    for (index_t q = 0; q < line; ++q)
-                        to[q] = 0;
-        }
-
-    for (index_t o = 0; o < g.out_per_group; o += OC) {
-        index_t channel = group * g.out_per_group + o;
-        index_t w_from[OC];
-        #pragma unroll
-        for (int i = 0; i < OC; ++i) /* channels beyond the last repeat it, unstored */
-            w_from[i] = (channel + min((index_t)i, g.out_per_group - 1 - o)) * g.w_o + g.w_start;
-        for (index_t row = 0; row < out_rows; ++row)
-            for (index_t out_w = 0; out_w < g.out_w; out_w += PIXELS) {
-                float16 sums[OC][VECTORS];
-                #pragma unroll
-                for (int i = 0; i < OC; ++i)
-                    #pragma unroll
-                    for (int v = 0; v < VECTORS; ++v)
-                        sums[i][v] = 0;
-                for (index_t c = 0; c < g.in_per_group; ++c)
-                    UNROLL_TAPS
-                    for (index_t d = 0; d < KERNEL_D; ++d)
-                        UNROLL_TAPS
-                        for (index_t h = 0; h < KERNEL_H; ++h) {
-                            local const float *from =
-                                rows + (c * KERNEL_D + d) * plane +
-                                (row * g.stride_h + h * g.dilation_h) * line + out_w;
-                            index_t tap = c * g.w_i + d * g.w_d + h * g.w_h;
-                            UNROLL_TAPS
-                            for (index_t k = 0; k < KERNEL_W; ++k) {
-                                local const float *at_tap = from +
-                                                            k * DILATION_W % STRIDE_W * phase +
-                                                            k * DILATION_W / STRIDE_W;
-                                float16 values[VECTORS];
-                                #pragma unroll
-                                for (int v = 0; v < VECTORS; ++v)
-                                    values[v] = vload16(v, at_tap);
-                                #pragma unroll
-                                for (int i = 0; i < OC; ++i) {
-                                    float weight = LOAD_W(g, w, w_from[i] + tap + k * g.w_w);
-                                    #pragma unroll
-                                    for (int v = 0; v < VECTORS; ++v)
-                                        sums[i][v] += weight * values[v];
-                                }
-                            }
-                        }
-                index_t to = n * g.y_n + channel * g.y_c + out_d * g.y_d +
-                             (first_h + row) * g.y_h + out_w * g.y_w;
-                #pragma unroll
-                for (int i = 0; i < OC; ++i)
-                    #pragma unroll
-                    for (int v = 0; v < VECTORS; ++v)
-                        if (o + i < g.out_per_group && out_w + v * 16 < g.out_w)
-                            finish16(sums[i][v], s, bias, residual, y, channel + i,
-                                     to + i * g.y_c + v * 16 * g.y_w, g.y_w,
-                                     (int)min(g.out_w - out_w - v * 16, (index_t)16));
-            }
+    band b;
+    b.n = (index_t)get_global_id(2);
+    b.out_d = (index_t)get_global_id(0) / bands;
+    b.first_h = (index_t)get_global_id(0) % bands * g.step;
+    b.out_rows = min(g.step, g.out_h - b.first_h);
+    b.in_rows = ((b.out_rows + ROWS - 1) / ROWS * ROWS - 1) * g.stride_h +
+                (g.kernel_h - 1) * g.dilation_h + 1;
+    b.phase = (g.out_w + PIXELS - 1) / PIXELS * PIXELS + (KERNEL_W - 1) * DILATION_W / STRIDE_W + 1;
+    b.line = b.phase * STRIDE_W;
+    b.plane = b.in_rows * b.line;
+    for (index_t i = 0; i < g.in_per_group * g.kernel_d * b.plane; ++i)
+        rows[i] = 0;
+    for (index_t group = (index_t)get_global_id(1); group < g.groups;
+         group += (index_t)get_global_size(1)) {
+        copy_group(rows, g, x + at.x, b, group);
+        compute_group(g, s, rows, w + at.w, bias + at.bias, residual + at.residual, y + at.y, b,
+                      group);
     }
 }

@@ -58,6 +58,52 @@ kernel void vector_pad(const geometry g, const offsets at, global const x_t *res
             padded[w] = LOAD_X(g, x, from + (w - g.pad_w) * g.x_w);
 }
 
+#if TYPE == TYPE_F32 && !HAS_RESIDUAL && !HAS_BETA && PIXELS % 7 == 0
+#define HAS_LINE_STORES 1
+
+/* Rows become columns. */
+static inline void transpose8(float8 r[8]) {
+    float8 t[8], u[8];
+    #pragma unroll
+    for (int i = 0; i < 8; i += 2) {
+        const float8 a = r[i], b = r[i + 1];
+        t[i] = (float8)(a.s0, b.s0, a.s2, b.s2, a.s4, b.s4, a.s6, b.s6);
+        t[i + 1] = (float8)(a.s1, b.s1, a.s3, b.s3, a.s5, b.s5, a.s7, b.s7);
+    }
+    #pragma unroll
+    for (int i = 0; i < 8; ++i) {
+        const float8 a = t[i & ~2], b = t[i | 2];
+        u[i] = i & 2 ? (float8)(a.s23, b.s23, a.s67, b.s67) : (float8)(a.s01, b.s01, a.s45, b.s45);
+    }
+    #pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        r[i] = (float8)(u[i].lo, u[i + 4].lo);
+        r[i + 4] = (float8)(u[i].hi, u[i + 4].hi);
+    }
+}
+
+/* Finishes and stores seven neighbouring pixels of eight channels: pixels[i] has the channels. */
+static inline void finish_line(float8 pixels[8], scalars s, global const y_t *bias, global y_t *to,
+                               index_t channel_step, int channels) {
+    transpose8(pixels);
+    #pragma unroll
+    for (int o = 0; o < 8; ++o) {
+        float8 v = pixels[o];
+        if (o >= channels)
+            continue;
+#if HAS_ALPHA
+        v *= s.alpha;
+#endif
+#if HAS_BIAS
+        v += bias[o];
+#endif
+        v = ACTIVATE(v, s);
+        vstore4(v.lo, 0, to + o * channel_step);
+        vstore4(v.s3456, 0, to + o * channel_step + 3); /* the fourth pixel twice */
+    }
+}
+#endif
+
 /*
  * Finishes `count` pixels of the tile of sums; `place` is the element of pixel i in channel 0.
  */
@@ -82,14 +128,19 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
     index_t group = block / blocks, first = block % blocks * OC;
     index_t pixels = g.out_d * g.out_h * g.out_w;
     index_t x_from[PIXELS], y_to[PIXELS];
+    index_t out_w = tile * PIXELS % g.out_w, rows = tile * PIXELS / g.out_w;
+    index_t out_h = rows % g.out_h, out_d = rows / g.out_h;
     #pragma unroll
     for (int i = 0; i < PIXELS; ++i) { /* tiles beyond the end repeat the last pixel, unstored */
-        index_t pixel = min(tile * PIXELS + i, pixels - 1);
-        index_t out_w = pixel % g.out_w, rows = pixel / g.out_w;
-        index_t out_h = rows % g.out_h, out_d = rows / g.out_h;
         x_from[i] = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h +
                     out_w * g.stride_w * g.x_w;
         y_to[i] = n * g.y_n + out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
+        const int is_last = tile * PIXELS + i + 1 >= pixels;
+        const int ends_row = !is_last && out_w + 1 == g.out_w;
+        const int ends_plane = ends_row && out_h + 1 == g.out_h;
+        out_w = is_last ? out_w : ends_row ? 0 : out_w + 1;
+        out_h = ends_plane ? 0 : out_h + ends_row;
+        out_d += ends_plane;
     }
 
     float16 sums[VECTORS][PIXELS];
@@ -115,12 +166,6 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
         }
     }
 
-    float tile_sums[PIXELS][OC];
-    #pragma unroll
-    for (int i = 0; i < PIXELS; ++i)
-        #pragma unroll
-        for (int v = 0; v < VECTORS; ++v)
-            vstore16(sums[v][i], v, tile_sums[i]);
     bias += at.bias;
     residual += at.residual;
     y += at.y;
@@ -130,6 +175,30 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
     #pragma unroll
     for (int i = 1; i < PIXELS; ++i)
         is_line &= y_to[i] - y_to[i - 1] == 1;
+#if HAS_LINE_STORES
+    if (is_line && tile * PIXELS + PIXELS <= pixels) {
+        #pragma unroll
+        for (int part = 0; part < 2 * VECTORS * (PIXELS / 7); ++part) {
+            const int half_of = part % 2, v = part / 2 % VECTORS, from = part / 2 / VECTORS * 7;
+            const int o = 16 * v + 8 * half_of;
+            float8 eight[8];
+            #pragma unroll
+            for (int i = 0; i < 8; ++i) {
+                const float16 sixteen = sums[v][from + min(i, 6)];
+                eight[i] = half_of ? sixteen.hi : sixteen.lo;
+            }
+            finish_line(eight, s, bias + channel + o,
+                        y + y_to[0] + from + (channel + o) * g.y_c, g.y_c, (int)channels - o);
+        }
+        return;
+    }
+#endif
+    float tile_sums[PIXELS][OC];
+    #pragma unroll
+    for (int i = 0; i < PIXELS; ++i)
+        #pragma unroll
+        for (int v = 0; v < VECTORS; ++v)
+            vstore16(sums[v][i], v, tile_sums[i]);
     if (tile * PIXELS + PIXELS > pixels)
         FINISH_TILE(pixels - tile * PIXELS, y_to[i]);
     else if (is_line)

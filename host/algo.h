@@ -29,8 +29,28 @@ typedef struct clconv__launch {
 struct clconv__algo_ops;
 struct clconv__call;
 
+/** Directions that a row serves. */
+enum {
+    CLCONV__ON_FORWARD = 1 << CLCONV_FORWARD,
+    CLCONV__ON_DATA = 1 << CLCONV_BACKWARD_DATA,
+    CLCONV__ON_WEIGHTS = 1 << CLCONV_BACKWARD_WEIGHTS,
+    CLCONV__ON_TRANSPOSED = 1 << CLCONV_TRANSPOSED,
+    CLCONV__ON_GATHERED = CLCONV__ON_DATA | CLCONV__ON_TRANSPOSED,
+    CLCONV__ON_ALL = CLCONV__ON_FORWARD | CLCONV__ON_GATHERED | CLCONV__ON_WEIGHTS
+};
+
+/** Kinds of device that a row is made for; it may well compute on others, slowly. */
+enum {
+    CLCONV__FOR_HOST = 1 << CLCONV_KIND_HOST,
+    CLCONV__FOR_CPU = 1 << CLCONV_KIND_CPU,
+    CLCONV__FOR_GPU = 1 << CLCONV_KIND_GPU | 1 << CLCONV_KIND_ACCELERATOR,
+    CLCONV__FOR_OPENCL = CLCONV__FOR_CPU | CLCONV__FOR_GPU
+};
+
 typedef struct clconv__algo {
     const char *name;
+    unsigned kinds;      /* of CLCONV__FOR_... */
+    unsigned directions; /* of CLCONV__ON_... */
     const struct clconv__algo_ops *ops;
     /** Nonzero and a sentence where the row cannot run; the shared refusals were asked before. */
     int (*refuses)(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
@@ -47,7 +67,11 @@ typedef struct clconv__algo {
     int (*launch)(clconv__launch *launch, const clconv__request *request, const clconv__tile *tile);
 } clconv__algo;
 
-/** What runs a row. Host pointers for rows of the host, device buffers for rows of OpenCL. */
+/**
+ * What runs a row. Host pointers for rows of the host, device buffers for rows of OpenCL. The
+ * buffers are in the places where the geometry has them: for the gradient of the input, `input` is
+ * the gradient of the output that is read, and `output` what is computed.
+ */
 typedef struct clconv__algo_ops {
     int is_host;
     /** Fills plan->state and plan->workspace. */
@@ -71,8 +95,7 @@ typedef struct clconv__algo_ops {
 extern const clconv__algo clconv__algos[];
 extern const size_t clconv__algo_count;
 
-/** Whether the row is for the device's kind: the host's rows for the host, the others for OpenCL.
- */
+/** Whether the row is made for the device's kind. */
 int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device);
 
 /** Nonzero and a sentence where the row cannot run; asks what all rows share first. */
@@ -96,6 +119,9 @@ extern const clconv__algo_ops clconv__im2col_ops;        /* algo_im2col.c */
 extern const clconv__algo_ops clconv__vector_ops;        /* algo_vector.c */
 extern const clconv__algo_ops clconv__winograd_ops;      /* algo_winograd.c */
 extern const clconv__algo_ops clconv__winograd_gemm_ops; /* algo_winograd_gemm.c */
+extern const clconv__algo_ops clconv__col2im_ops;        /* algo_col2im.c */
+extern const clconv__algo_ops clconv__weights_ops;       /* algo_weights.c */
+extern const clconv__algo_ops clconv__weights_gemm_ops;  /* algo_weights_gemm.c */
 
 /* Launches and estimates of rows that lie with their operations. */
 int clconv__launch_gemm(clconv__launch *launch, const clconv__request *request,
@@ -107,6 +133,17 @@ int clconv__launch_winograd_gemm_4x4(clconv__launch *launch, const clconv__reque
                                      const clconv__tile *tile);
 double clconv__seconds_winograd_gemm_2x2(const clconv__request *request, const clconv__tile *tile);
 double clconv__seconds_winograd_gemm_4x4(const clconv__request *request, const clconv__tile *tile);
+
+extern const clconv__algo_ops clconv__phases_ops; /* algo_phases.c, and the same with Winograd's */
+extern const clconv__algo_ops clconv__phases_winograd_ops;
+
+int clconv__phases_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
+double clconv__phases_seconds(const clconv__request *request, const clconv__tile *tile);
+int clconv__phases_winograd_refuses(char refusal[CLCONV_REFUSAL_SIZE],
+                                    const clconv__request *request);
+double clconv__phases_winograd_seconds(const clconv__request *request, const clconv__tile *tile);
+clconv_status clconv__phases_winograd_bound(double *bound, const clconv_problem *problem,
+                                            const clconv_host_tensors *tensors);
 
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);

@@ -1,15 +1,19 @@
 /*
  * The host CPU: implicit GEMM. For a strip of neighbouring pixels, blocks of taps are gathered into
  * columns [tap][pixel] and multiplied with packed weights [channel block][tap][channel] by the
- * register tiles of host_kernel.c. Strips are spread over the processors. Every type, layout,
- * stride and epilogue goes the same way: gathering converts to the accumulator type, storing
- * converts back.
+ * register tiles of host_kernel.c. Strips are spread over the processors. Forward groups of one or
+ * two output channels would leave such a tile empty: their input rows are gathered once, padded,
+ * and every output row is summed over its taps. Every direction, type, layout, stride and epilogue
+ * goes the same way: walk.h says what meets what, gathering converts to the accumulator type,
+ * storing converts back. In the gradient of the weights these are the pixels, and the gradient of
+ * the output is packed in their stead.
  */
 #include "arithmetic.h"
 #include "element.h"
 #include "host_kernel.h"
 #include "parallel.h"
 #include "plan.h"
+#include "walk.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,12 +23,12 @@
 enum { TAP_BLOCK = 256, ALIGNMENT = 64 };
 
 /* Elements of one row of memory, `step` apart, to accumulators and back. */
-typedef void gather_row(void *to, const void *from, size_t first, size_t step, size_t count,
+typedef void gather_row(void *to, const void *from, size_t first, ptrdiff_t step, size_t count,
                         int32_t zero);
-typedef void scatter_row(void *to, size_t first, size_t step, const void *from, size_t count);
+typedef void scatter_row(void *to, size_t first, ptrdiff_t step, const void *from, size_t count);
 
 #define DEFINE_GATHER(function, memory, accumulator, convert)                                      \
-    static void function(void *to, const void *from, size_t first, size_t step, size_t count,      \
+    static void function(void *to, const void *from, size_t first, ptrdiff_t step, size_t count,   \
                          int32_t zero) {                                                           \
         accumulator *t = to;                                                                       \
         const memory *f = (const memory *)from + first;                                            \
@@ -34,7 +38,7 @@ typedef void scatter_row(void *to, size_t first, size_t step, const void *from, 
                 t[i] = convert(f[i]);                                                              \
         else                                                                                       \
             for (size_t i = 0; i < count; ++i)                                                     \
-                t[i] = convert(f[i * step]);                                                       \
+                t[i] = convert(f[(ptrdiff_t)i * step]);                                            \
     }
 #define SAME(value)     (value)
 #define SUBTRACT(value) ((value)-zero)
@@ -47,11 +51,15 @@ DEFINE_GATHER(gather_u8, uint8_t, int32_t, SUBTRACT)
 DEFINE_GATHER(gather_s32, int32_t, int32_t, SAME)
 
 #define DEFINE_SCATTER(function, memory, accumulator, convert)                                     \
-    static void function(void *to, size_t first, size_t step, const void *from, size_t count) {    \
+    static void function(void *to, size_t first, ptrdiff_t step, const void *from, size_t count) { \
         memory *t = (memory *)to + first;                                                          \
         const accumulator *f = from;                                                               \
-        for (size_t i = 0; i < count; ++i)                                                         \
-            t[i * step] = convert(f[i]);                                                           \
+        if (step == 1)                                                                             \
+            for (size_t i = 0; i < count; ++i)                                                     \
+                t[i] = convert(f[i]);                                                              \
+        else                                                                                       \
+            for (size_t i = 0; i < count; ++i)                                                     \
+                t[(ptrdiff_t)i * step] = convert(f[i]);                                            \
     }
 DEFINE_SCATTER(scatter_f32, float, float, SAME)
 DEFINE_SCATTER(scatter_f64, double, double, SAME)
@@ -146,9 +154,17 @@ static void apply_epilogue(int accumulator, void *row, size_t count, const epilo
 
 /* ---- the shape of the work ---- */
 
+/* What a phase of a line takes from an input row. */
+typedef struct line_part {
+    size_t before; /* zeros of the padding */
+    size_t w, count;
+} line_part;
+
 typedef struct host_job {
     const clconv_problem *p;
     const clconv__geometry *g;
+    clconv__walk w;
+    size_t taps, pixels; /* products of a result, and results of a picture and channel */
     const type_row *type;
     const clconv__register_tile *tile;
     size_t rows;           /* channels of a register tile */
@@ -158,8 +174,13 @@ typedef struct host_job {
     size_t parts;          /* a strip's channel blocks are split into so many pieces of work */
     const void *weights;   /* as the caller has them */
     char *packed;          /* [group][channel block][tap][row] */
-    const clconv_host_tensors *tensors;
-    int *failed; /* set to 1 by a worker that got no memory */
+    const void *source;    /* tensors */
+    const void *bias, *residual; /* NULL where nothing is added */
+    void *result;
+    size_t band;           /* output rows of a piece of work that sums rows; 0 for GEMM */
+    line_part *line_parts; /* of such a one: for each phase of a line, */
+    size_t *taps_at;       /* and for each tap its first element in the lines of a band */
+    int *failed;           /* set to 1 by a worker that got no memory */
 } host_job;
 
 static size_t smaller(size_t a, size_t b) {
@@ -170,43 +191,81 @@ static void *aligned(size_t bytes) {
     return aligned_alloc(ALIGNMENT, clconv__divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
 }
 
-static void describe(host_job *job, const clconv_plan *plan) {
+/* ---- the padded lines of a band: [input row][phase], the phases as wide as the stride ---- */
+
+static size_t line_phase(const host_job *job) {
+    const clconv_problem *p = job->p;
+    return clconv__round_up(job->g->output[2], job->tile->width) +
+           (p->kernel[2] - 1) * p->dilation[2] / p->stride[2];
+}
+
+static size_t band_lines(const host_job *job, size_t band) {
+    const clconv_problem *p = job->p;
+    return (band - 1) * p->stride[1] + (p->kernel[1] - 1) * p->dilation[1] + 1;
+}
+
+/* Planes of a group that an output row sees: one for each channel and tap of depth. */
+static size_t band_planes(const host_job *job) {
+    return job->g->in_per_group * job->p->kernel[0];
+}
+
+static size_t band_elements(const host_job *job, size_t band) {
+    return band_planes(job) * band_lines(job, band) * line_phase(job) * job->p->stride[2];
+}
+
+/* The largest band whose lines stay in the second-level cache; 0 where GEMM is better. */
+static size_t band_of(const host_job *job) {
+    enum { CACHE_BYTES = 128 * 1024, MOST_ROWS = 32 };
+    if (job->p->direction != CLCONV_FORWARD || 4 * job->g->out_per_group > job->rows ||
+        band_planes(job) > CACHE_BYTES / line_phase(job) / job->p->stride[2])
+        return 0;
+    size_t band = smaller(MOST_ROWS, job->g->output[1]);
+    while (band && band_elements(job, band) * job->tile->element > CACHE_BYTES)
+        band /= 2;
+    return band;
+}
+
+static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
     enum { TILES_PER_STRIP = 4 };
     const clconv__host_kernel_set *kernels = clconv__host_kernels();
     memset(job, 0, sizeof *job);
     job->p = &plan->problem;
     job->g = &plan->request.g;
+    clconv__walk_of(&job->w, job->p, job->g, phase);
+    job->taps = clconv__walk_products(&job->w);
+    job->pixels = clconv__walk_places(&job->w);
     job->type = &type_rows[job->p->type];
     job->tile = &kernels->tiles[job->type->accumulator];
     job->rows = kernels->rows;
-    job->channel_blocks = clconv__divide_up(job->g->out_per_group, job->rows);
+    job->channel_blocks = clconv__divide_up(job->w.rows, job->rows);
     job->strip = TILES_PER_STRIP * job->tile->width;
-    if (job->g->pixels < job->strip)
-        job->strip = clconv__divide_up(job->g->pixels, job->tile->width) * job->tile->width;
-    job->strips = clconv__divide_up(job->g->pixels, job->strip);
-    size_t pieces = job->strips * job->p->groups * job->p->batch;
-    size_t wanted = 4 * (size_t)clconv__processors();
+    if (job->pixels < job->strip)
+        job->strip = clconv__divide_up(job->pixels, job->tile->width) * job->tile->width;
+    job->strips = clconv__divide_up(job->pixels, job->strip);
+    size_t pieces = job->strips * job->w.groups * job->w.pictures;
+    size_t wanted = 2 * (size_t)clconv__processors(); /* each part gathers the strip anew */
     job->parts = smaller(clconv__divide_up(wanted, pieces), job->channel_blocks);
+    job->band = band_of(job);
+    if (job->band)
+        job->rows = 1; /* weights [channel][tap] */
+    job->channel_blocks = clconv__divide_up(job->w.rows, job->rows);
 }
 
 static size_t packed_bytes(const host_job *job) {
-    return job->p->groups * job->channel_blocks * job->g->taps * job->rows * job->tile->element;
+    return job->w.groups * job->channel_blocks * job->taps * job->rows * job->tile->element;
 }
 
 /* ---- packing the weights ---- */
 
-/* Offset of tap `k` among the weights of one output channel, the kernel flipped if need be. */
-static size_t weight_offset(const host_job *job, size_t k) {
-    const clconv_problem *p = job->p;
-    const size_t *stride = job->g->weights_stride;
-    size_t index[CLCONV_SPATIAL_AXES];
+/* Offset of tap `k` among the weights of one output channel. */
+static ptrdiff_t weight_offset(const host_job *job, size_t k) {
+    const clconv__walk *w = &job->w;
+    ptrdiff_t offset = w->w_first;
     for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; --axis) {
-        index[axis] = k % p->kernel[axis];
-        k /= p->kernel[axis];
-        if (p->mode == CLCONV_CONVOLUTION)
-            index[axis] = p->kernel[axis] - 1 - index[axis];
+        offset += (ptrdiff_t)(k % w->taps[axis]) * w->w[axis];
+        k /= w->taps[axis];
     }
-    return k * stride[1] + index[0] * stride[2] + index[1] * stride[3] + index[2] * stride[4];
+    return offset + (ptrdiff_t)k * w->w_channel;
 }
 
 /* Channels behind the last get zeros, so that register tiles need no tails. */
@@ -215,24 +274,40 @@ static void pack_block(void *context, size_t block) {
     size_t element = job->tile->element, rows = job->rows;
     size_t group = block / job->channel_blocks;
     size_t first = block % job->channel_blocks * rows;
-    size_t count = smaller(rows, job->g->out_per_group - first);
-    char *to = job->packed + block * job->g->taps * rows * element;
-    for (size_t k = 0; k < job->g->taps; ++k, to += rows * element) {
-        size_t from = (group * job->g->out_per_group + first) * job->g->weights_stride[0] +
-                      weight_offset(job, k);
+    size_t count = smaller(rows, job->w.rows - first);
+    char *to = job->packed + block * job->taps * rows * element;
+    for (size_t k = 0; k < job->taps; ++k, to += rows * element) {
+        ptrdiff_t from = (ptrdiff_t)group * job->w.w_group + (ptrdiff_t)first * job->w.w_row +
+                         weight_offset(job, k);
         memset(to, 0, rows * element);
-        job->type->weights(to, job->weights, from, job->g->weights_stride[0], count,
+        job->type->weights(to, job->weights, (size_t)from, job->w.w_row, count,
                            job->p->weights_zero_point);
     }
 }
 
-static clconv_status pack_weights(host_job *job, const void *weights) {
-    size_t bytes = packed_bytes(job);
+static void pack_weights(host_job *job, const void *weights) {
     job->weights = weights;
-    job->packed = aligned(bytes);
-    if (!job->packed)
+    clconv__parallel_for(job->w.groups * job->channel_blocks, pack_block, job);
+}
+
+/* All phases' weights, one behind the other. */
+static clconv_status pack_phases(char **packed, const clconv_plan *plan, const void *weights) {
+    const size_t phases = clconv__walk_count(&plan->problem, &plan->request.g);
+    host_job job;
+    size_t bytes = 0;
+    for (size_t phase = 0; phase < phases; ++phase) {
+        describe(&job, plan, phase);
+        bytes += packed_bytes(&job);
+    }
+    char *to = *packed = aligned(bytes);
+    if (!to)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "packed weights need %zu bytes", bytes);
-    clconv__parallel_for(job->p->groups * job->channel_blocks, pack_block, job);
+    for (size_t phase = 0; phase < phases; ++phase) {
+        describe(&job, plan, phase);
+        job.packed = to;
+        pack_weights(&job, weights);
+        to += packed_bytes(&job);
+    }
     return CLCONV_OK;
 }
 
@@ -242,67 +317,67 @@ static clconv_status pack_weights(host_job *job, const void *weights) {
 typedef struct run {
     size_t at;    /* pixel within the strip */
     size_t count; /* pixels */
-    size_t d, h, w;
+    size_t outer, d, h, w;
 } run;
 
 static size_t find_runs(run *runs, const host_job *job, size_t first, size_t pixels) {
-    const size_t *out = job->g->output;
+    const size_t *out = job->w.count;
     size_t count = 0;
     for (size_t at = 0; at < pixels; at += runs[count++].count) {
         size_t pixel = first + at, row = pixel / out[2];
         runs[count].at = at;
         runs[count].w = pixel % out[2];
         runs[count].h = row % out[1];
-        runs[count].d = row / out[1];
+        runs[count].d = row / out[1] % out[0];
+        runs[count].outer = row / out[1] / out[0];
         runs[count].count = smaller(out[2] - runs[count].w, pixels - at);
     }
     return count;
 }
 
-/* Input coordinate of an output coordinate and tap; negative or behind the end in the padding. */
-static ptrdiff_t input_at(const clconv_problem *p, int axis, size_t out, size_t tap) {
-    return (ptrdiff_t)(out * p->stride[axis] + tap * p->dilation[axis]) -
-           (ptrdiff_t)p->pad_begin[axis];
+/* Source coordinate of a result and tap; negative or behind the end in the padding. */
+static ptrdiff_t source_at(const clconv__walk *w, int axis, size_t out, size_t tap) {
+    return w->first[axis] + (ptrdiff_t)(out * w->out_step[axis]) +
+           (ptrdiff_t)tap * w->tap_step[axis];
 }
 
 /* One tap of one run: zeros in the padding, else input elements a stride apart. */
 static void gather_run(const host_job *job, char *to, size_t channel_offset, const size_t tap[],
                        const run *r) {
-    const clconv_problem *p = job->p;
-    const size_t *x = job->g->input_stride;
-    size_t element = job->tile->element, stride = p->stride[2];
-    ptrdiff_t d = input_at(p, 0, r->d, tap[0]), h = input_at(p, 1, r->h, tap[1]);
-    ptrdiff_t w = input_at(p, 2, r->w, tap[2]);
+    const clconv__walk *walk = &job->w;
+    const size_t *x = walk->x, *extent = walk->extent;
+    size_t element = job->tile->element, stride = walk->out_step[2];
+    ptrdiff_t d = source_at(walk, 0, r->d, tap[0]), h = source_at(walk, 1, r->h, tap[1]);
+    ptrdiff_t w = source_at(walk, 2, r->w, tap[2]);
     size_t before = w < 0 ? smaller(clconv__divide_up((size_t)-w, stride), r->count) : 0;
-    ptrdiff_t room = (ptrdiff_t)p->input[2] - w;
+    ptrdiff_t room = (ptrdiff_t)extent[2] - w;
     size_t end = room > 0 ? smaller(clconv__divide_up((size_t)room, stride), r->count) : 0;
-    if (d < 0 || h < 0 || (size_t)d >= p->input[0] || (size_t)h >= p->input[1] || end <= before) {
+    if (d < 0 || h < 0 || (size_t)d >= extent[0] || (size_t)h >= extent[1] || end <= before) {
         memset(to, 0, r->count * element);
         return;
     }
-    size_t first = channel_offset + (size_t)d * x[2] + (size_t)h * x[3] +
-                   (size_t)(w + (ptrdiff_t)(before * stride)) * x[4];
+    size_t first = channel_offset + r->outer * walk->x_outer + (size_t)d * x[0] + (size_t)h * x[1] +
+                   (size_t)(w + (ptrdiff_t)(before * stride)) * x[2];
     memset(to, 0, before * element);
-    job->type->input(to + before * element, job->tensors->input, first, stride * x[4], end - before,
-                     p->input_zero_point);
+    job->type->input(to + before * element, job->source, first, (ptrdiff_t)(stride * x[2]),
+                     end - before, job->p->input_zero_point);
     memset(to + end * element, 0, (r->count - end) * element);
 }
 
 /* Columns of taps [from, from+taps): tiles [tile][tap][width], one behind the other. */
 static void gather_columns(const host_job *job, char *columns, char *line, size_t group_offset,
                            size_t from, size_t taps, const run *runs, size_t run_count) {
-    const clconv_problem *p = job->p;
     size_t element = job->tile->element, width = job->tile->width * element;
     size_t tiles = job->strip / job->tile->width;
     for (size_t k = 0; k < taps; ++k) {
         size_t rest = from + k, tap[CLCONV_SPATIAL_AXES];
         for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; --axis) {
-            tap[axis] = rest % p->kernel[axis];
-            rest /= p->kernel[axis];
+            tap[axis] = rest % job->w.taps[axis];
+            rest /= job->w.taps[axis];
         }
         for (size_t i = 0; i < run_count; ++i)
-            gather_run(job, line + runs[i].at * element,
-                       group_offset + rest * job->g->input_stride[1], tap, &runs[i]);
+            gather_run(job, line + runs[i].at * element, group_offset + rest * job->w.x_channel,
+                       tap, &runs[i]);
         for (size_t t = 0; t < tiles; ++t)
             memcpy(columns + (t * taps + k) * width, line + t * width, width);
     }
@@ -310,42 +385,44 @@ static void gather_columns(const host_job *job, char *columns, char *line, size_
 
 /* ---- storing a strip ---- */
 
-static void store_run(const host_job *job, char *sums, char *scratch, size_t picture,
+static void store_run(const host_job *job, char *sums, char *scratch, ptrdiff_t row_offset,
                       size_t channel, const run *r) {
     const clconv_problem *p = job->p;
-    const clconv_host_tensors *t = job->tensors;
-    const size_t *y = job->g->output_stride;
-    size_t first = picture * y[0] + channel * y[1] + r->d * y[2] + r->h * y[3] + r->w * y[4];
+    const clconv__walk *w = &job->w;
+    size_t first =
+        (size_t)(row_offset + (ptrdiff_t)r->outer * w->y_outer + (ptrdiff_t)r->d * w->y[0] +
+                 (ptrdiff_t)r->h * w->y[1] + (ptrdiff_t)r->w * w->y[2]);
     char *bias = scratch, *residual = scratch + ALIGNMENT;
     char *old = residual + job->strip * job->tile->element;
     epilogue e = {p->activation, clconv__scalars_of(p), NULL, NULL, NULL};
-    if (p->has_bias) {
-        job->type->output(bias, t->bias, channel, 1, 1, 0);
+    if (job->bias) {
+        job->type->output(bias, job->bias, channel, 1, 1, 0);
         e.bias = bias;
     }
-    if (p->has_residual) {
-        job->type->output(residual, t->residual, first, y[4], r->count, 0);
+    if (job->residual) {
+        job->type->output(residual, job->residual, first, w->y[2], r->count, 0);
         e.residual = residual;
     }
     if (e.s.beta != 0) {
-        job->type->output(old, t->output, first, y[4], r->count, 0);
+        job->type->output(old, job->result, first, w->y[2], r->count, 0);
         e.old = old;
     }
     apply_epilogue(job->type->accumulator, sums, r->count, &e);
-    job->type->store(t->output, first, y[4], sums, r->count);
+    job->type->store(job->result, first, w->y[2], sums, r->count);
 }
 
 /* Sums lie in register tiles [channel block][tile][row][width]; a channel's line is put together.
  */
 static void store_channel(const host_job *job, const char *sums, char *scratch, size_t row,
-                          size_t picture, size_t channel, const run *runs, size_t run_count) {
+                          ptrdiff_t row_offset, size_t channel, const run *runs, size_t run_count) {
     size_t width = job->tile->width * job->tile->element;
     size_t tiles = job->strip / job->tile->width;
     char *line = scratch + ALIGNMENT + 2 * job->strip * job->tile->element;
     for (size_t t = 0; t < tiles; ++t)
         memcpy(line + t * width, sums + (t * job->rows + row) * width, width);
     for (size_t i = 0; i < run_count; ++i)
-        store_run(job, line + runs[i].at * job->tile->element, scratch, picture, channel, &runs[i]);
+        store_run(job, line + runs[i].at * job->tile->element, scratch, row_offset, channel,
+                  &runs[i]);
 }
 
 /* ---- a piece of work: some channel blocks of one strip ---- */
@@ -362,25 +439,23 @@ static piece find_piece(const host_job *job, size_t index) {
     w.blocks = smaller(per_part, job->channel_blocks - w.first_block);
     w.first_pixel = index % job->strips * job->strip;
     index /= job->strips;
-    w.group = index % job->p->groups;
-    w.picture = index / job->p->groups;
+    w.group = index % job->w.groups;
+    w.picture = index / job->w.groups;
     return w;
 }
 
 static void multiply_piece(const host_job *job, const piece *w, char *sums, char *columns,
                            char *line, const run *runs, size_t run_count) {
-    const clconv__geometry *g = job->g;
     size_t element = job->tile->element, width = job->tile->width * element;
     size_t tiles = job->strip / job->tile->width, sum_tile = job->rows * width;
-    size_t group_offset =
-        w->picture * g->input_stride[0] + w->group * g->in_per_group * g->input_stride[1];
+    size_t group_offset = w->picture * job->w.x_picture + w->group * job->w.x_group;
     memset(sums, 0, w->blocks * tiles * sum_tile);
-    for (size_t from = 0; from < g->taps; from += TAP_BLOCK) {
-        size_t taps = smaller(TAP_BLOCK, g->taps - from);
+    for (size_t from = 0; from < job->taps; from += TAP_BLOCK) {
+        size_t taps = smaller(TAP_BLOCK, job->taps - from);
         gather_columns(job, columns, line, group_offset, from, taps, runs, run_count);
         for (size_t b = 0; b < w->blocks; ++b) {
             size_t block = w->group * job->channel_blocks + w->first_block + b;
-            const char *weights = job->packed + (block * g->taps + from) * job->rows * element;
+            const char *weights = job->packed + (block * job->taps + from) * job->rows * element;
             for (size_t t = 0; t < tiles; ++t)
                 job->tile->multiply(taps, weights, columns + t * taps * width,
                                     sums + (b * tiles + t) * sum_tile);
@@ -390,20 +465,26 @@ static void multiply_piece(const host_job *job, const piece *w, char *sums, char
 
 static void store_piece(const host_job *job, const piece *w, const char *sums, char *scratch,
                         const run *runs, size_t run_count) {
+    const clconv__walk *walk = &job->w;
     size_t block_bytes = job->strip * job->rows * job->tile->element;
+    ptrdiff_t group_offset = walk->y_first + (ptrdiff_t)w->picture * walk->y_picture +
+                             (ptrdiff_t)w->group * walk->y_group;
     for (size_t b = 0; b < w->blocks; ++b)
         for (size_t row = 0; row < job->rows; ++row) {
             size_t channel = (w->first_block + b) * job->rows + row;
-            if (channel < job->g->out_per_group)
-                store_channel(job, sums + b * block_bytes, scratch, row, w->picture,
-                              w->group * job->g->out_per_group + channel, runs, run_count);
+            if (channel < walk->rows)
+                store_channel(job, sums + b * block_bytes, scratch, row,
+                              group_offset + (ptrdiff_t)channel * walk->y_row,
+                              w->group * walk->rows + channel, runs, run_count);
         }
 }
 
 static void do_piece(void *context, size_t index) {
-    const host_job *job = context;
+    const host_job *whole = context;
+    host_job own = *whole, *job = &own;
     piece w = find_piece(job, index);
-    size_t pixels = smaller(job->strip, job->g->pixels - w.first_pixel);
+    size_t pixels = smaller(job->strip, job->pixels - w.first_pixel);
+    job->strip = clconv__round_up(pixels, job->tile->width); /* the last one may be shorter */
     size_t line_bytes = job->strip * job->tile->element;
     char *sums = aligned(w.blocks * job->rows * line_bytes);
     char *columns = aligned(TAP_BLOCK * line_bytes);
@@ -424,6 +505,195 @@ static void do_piece(void *context, size_t index) {
     free(sums);
 }
 
+/* ---- a piece of work: a band of output rows of one group ---- */
+
+typedef struct rows_piece {
+    size_t picture, group, d, first_row, rows;
+    char *lines, *sums, *scratch;
+} rows_piece;
+
+/* Element j of the padded row is the (j / stride)-th of phase j % stride. */
+static void find_line_parts(const host_job *job) {
+    const clconv_problem *p = job->p;
+    const size_t stride = p->stride[2], phase = line_phase(job);
+    for (size_t k = 0; k < stride; ++k) {
+        line_part *part = &job->line_parts[k];
+        part->before = p->pad_begin[2] > k ? clconv__divide_up(p->pad_begin[2] - k, stride) : 0;
+        part->w = part->before * stride + k - p->pad_begin[2];
+        part->count = 0;
+        if (part->before < phase && part->w < p->input[2])
+            part->count =
+                smaller(clconv__divide_up(p->input[2] - part->w, stride), phase - part->before);
+    }
+}
+
+/* Where the taps of a band's first output row begin to read, in the order of the packed weights. */
+static void find_taps(const host_job *job) {
+    const clconv_problem *p = job->p;
+    const size_t phase = line_phase(job), line = phase * p->stride[2];
+    size_t *tap = job->taps_at;
+    for (size_t plane = 0; plane < band_planes(job); ++plane)
+        for (size_t h = 0; h < p->kernel[1]; ++h)
+            for (size_t k = 0; k < p->kernel[2]; ++k) {
+                const size_t j = k * p->dilation[2];
+                *tap++ = (plane * band_lines(job, job->band) + h * p->dilation[1]) * line +
+                         j % p->stride[2] * phase + j / p->stride[2];
+            }
+}
+
+static void gather_line(const host_job *job, char *to, size_t plane_at, ptrdiff_t h) {
+    const clconv_problem *p = job->p;
+    const size_t stride = p->stride[2], phase = line_phase(job), element = job->tile->element;
+    const size_t *x = job->g->input_stride;
+    const int is_inside = h >= 0 && (size_t)h < p->input[1];
+    for (size_t k = 0; k < stride; ++k, to += phase * element) {
+        const line_part *part = &job->line_parts[k];
+        const size_t end = is_inside ? part->before + part->count : 0;
+        if (is_inside && part->count) {
+            memset(to, 0, part->before * element);
+            job->type->input(to + part->before * element, job->source,
+                             plane_at + (size_t)h * x[3] + part->w * x[4],
+                             (ptrdiff_t)(stride * x[4]), part->count, p->input_zero_point);
+            memset(to + end * element, 0, (phase - end) * element);
+        } else {
+            memset(to, 0, phase * element);
+        }
+    }
+}
+
+static void gather_band(const host_job *job, const rows_piece *w) {
+    const clconv_problem *p = job->p;
+    const size_t *x = job->g->input_stride, count = band_lines(job, job->band);
+    const size_t line = line_phase(job) * p->stride[2] * job->tile->element;
+    const ptrdiff_t h = source_at(&job->w, 1, w->first_row, 0);
+    char *to = w->lines;
+    for (size_t plane = 0; plane < band_planes(job); ++plane) {
+        const size_t c = w->group * job->g->in_per_group + plane / p->kernel[0];
+        const ptrdiff_t d = source_at(&job->w, 0, w->d, plane % p->kernel[0]);
+        const int is_inside = d >= 0 && (size_t)d < p->input[0];
+        const size_t at = w->picture * x[0] + c * x[1] + (is_inside ? (size_t)d * x[2] : 0);
+        for (size_t i = 0; i < count; ++i, to += line)
+            gather_line(job, to, at, is_inside ? h + (ptrdiff_t)i : -1);
+    }
+}
+
+static void sum_rows(const host_job *job, const rows_piece *w) {
+    const clconv__geometry *g = job->g;
+    const size_t element = job->tile->element;
+    const size_t step = job->p->stride[1] * line_phase(job) * job->p->stride[2] * element;
+    gather_band(job, w);
+    for (size_t row = 0; row < w->rows; ++row) {
+        const run r = {0, g->output[2], 0, w->d, w->first_row + row, 0};
+        for (size_t o = 0; o < g->out_per_group; ++o) {
+            const size_t channel = w->group * g->out_per_group + o;
+            job->tile->sum_taps(g->taps, job->packed + channel * g->taps * element,
+                                w->lines + row * step, job->taps_at, w->sums, job->strip);
+            store_run(job, w->sums, w->scratch,
+                      (ptrdiff_t)w->picture * job->w.y_picture + (ptrdiff_t)channel * job->w.y_row,
+                      channel, &r);
+        }
+    }
+}
+
+static void do_rows_piece(void *context, size_t index) {
+    const host_job *whole = context;
+    host_job own = *whole, *job = &own;
+    const size_t element = job->tile->element;
+    const size_t bands = clconv__divide_up(job->g->output[1], job->band);
+    rows_piece w = {.first_row = index % bands * job->band};
+    index /= bands;
+    w.rows = smaller(job->band, job->g->output[1] - w.first_row);
+    w.d = index % job->g->output[0];
+    index /= job->g->output[0];
+    w.group = index % job->p->groups;
+    w.picture = index / job->p->groups;
+    job->strip = clconv__round_up(job->g->output[2], job->tile->width);
+    w.lines = aligned(band_elements(job, job->band) * element);
+    w.sums = aligned(job->strip * element);
+    w.scratch = aligned(ALIGNMENT + 2 * job->strip * element);
+    if (w.lines && w.sums && w.scratch)
+        sum_rows(job, &w);
+    else
+        __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
+    free(w.scratch);
+    free(w.sums);
+    free(w.lines);
+}
+
+/* ---- the gradient of the bias ---- */
+
+/* Sums of a channel's rows of gradients, LANES at a time and in one order always. */
+#define DEFINE_ROW_SUM(function, type)                                                             \
+    static void function(void *sums, const void *row, size_t count) {                              \
+        type *s = sums;                                                                            \
+        const type *r = row;                                                                       \
+        size_t i = 0;                                                                              \
+        for (; i + LANES <= count; i += LANES)                                                     \
+            for (size_t lane = 0; lane < LANES; ++lane)                                            \
+                s[lane] += r[i + lane];                                                            \
+        for (; i < count; ++i)                                                                     \
+            s[0] += r[i];                                                                          \
+    }                                                                                              \
+    static void function##_fold(void *sums) {                                                      \
+        type *s = sums;                                                                            \
+        for (size_t lane = 1; lane < LANES; ++lane)                                                \
+            s[0] += s[lane];                                                                       \
+    }
+enum { LANES = 16 };
+DEFINE_ROW_SUM(add_row_f32, float)
+DEFINE_ROW_SUM(add_row_f64, double)
+
+typedef struct bias_job {
+    const clconv_plan *plan;
+    const void *gradient;
+    void *bias;
+    int *failed;
+} bias_job;
+
+/* Sums of either type. */
+typedef union lanes {
+    float narrow[LANES];
+    double wide[LANES];
+} lanes;
+
+static void sum_channel(const bias_job *job, size_t channel, lanes *sums, char *row) {
+    const clconv_problem *p = &job->plan->problem;
+    const clconv__geometry *g = &job->plan->request.g;
+    const type_row *type = &type_rows[p->type];
+    const int is_wide = type->accumulator == CLCONV__ACC_F64;
+    for (size_t n = 0; n < p->batch; ++n)
+        for (size_t d = 0; d < g->output[0]; ++d)
+            for (size_t h = 0; h < g->output[1]; ++h) {
+                type->output(row, job->gradient,
+                             n * g->output_stride[0] + channel * g->output_stride[1] +
+                                 d * g->output_stride[2] + h * g->output_stride[3],
+                             (ptrdiff_t)g->output_stride[4], g->output[2], 0);
+                (is_wide ? add_row_f64 : add_row_f32)(sums, row, g->output[2]);
+            }
+    (is_wide ? add_row_f64_fold : add_row_f32_fold)(sums);
+}
+
+static void do_bias(void *context, size_t channel) {
+    const bias_job *job = context;
+    const clconv_problem *p = &job->plan->problem;
+    const type_row *type = &type_rows[p->type];
+    lanes sums = {.wide = {0}}, old;
+    epilogue e = {CLCONV_ACTIVATION_NONE, clconv__scalars_of(p), NULL, NULL, NULL};
+    char *row = aligned(job->plan->request.g.output[2] * sizeof(double));
+    if (!row) {
+        __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    sum_channel(job, channel, &sums, row);
+    if (e.s.beta != 0) {
+        type->output(&old, job->bias, channel, 1, 1, 0);
+        e.old = &old;
+    }
+    apply_epilogue(type->accumulator, &sums, 1, &e);
+    type->store(job->bias, channel, 1, &sums, 1);
+    free(row);
+}
+
 /* ---- the row ---- */
 
 static clconv_status create(clconv_plan *plan) {
@@ -436,33 +706,87 @@ static void destroy(clconv_plan *plan) {
 }
 
 static clconv_status pack(clconv_plan *plan, const void *weights) {
-    host_job job;
-    describe(&job, plan);
-    clconv_status status = pack_weights(&job, weights);
+    char *packed;
+    clconv_status status = pack_phases(&packed, plan, weights);
     if (status)
         return status;
     free(plan->packed_host);
-    plan->packed_host = job.packed;
+    plan->packed_host = packed;
     return CLCONV_OK;
 }
 
-static clconv_status run_job(clconv_plan *plan, const clconv_host_tensors *tensors) {
-    host_job job;
-    int failed = 0;
-    clconv_status status = CLCONV_OK;
-    describe(&job, plan);
-    job.tensors = tensors;
-    job.failed = &failed;
-    if (plan->packed_host)
-        job.packed = plan->packed_host;
+static void compute_rows(host_job *job) {
+    const clconv__geometry *g = job->g;
+    job->line_parts = malloc(job->p->stride[2] * sizeof *job->line_parts);
+    job->taps_at = malloc(g->taps * sizeof *job->taps_at);
+    if (job->line_parts && job->taps_at) {
+        find_line_parts(job);
+        find_taps(job);
+        clconv__parallel_for(clconv__divide_up(g->output[1], job->band) * g->output[0] *
+                                 job->p->groups * job->p->batch,
+                             do_rows_piece, job);
+    } else {
+        *job->failed = 1;
+    }
+    free(job->taps_at);
+    free(job->line_parts);
+}
+
+static void compute(host_job *job) {
+    if (job->band)
+        compute_rows(job);
     else
-        status = pack_weights(&job, tensors->weights);
-    if (!status)
-        clconv__parallel_for(job.parts * job.strips * job.p->groups * job.p->batch, do_piece, &job);
+        clconv__parallel_for(job->parts * job->strips * job->w.groups * job->w.pictures, do_piece,
+                             job);
+}
+
+/* What a direction reads besides the packed factor, and what it computes. */
+static void choose_tensors(host_job *job, const clconv_host_tensors *t) {
+    const int direction = (int)job->p->direction;
+    const void *result = direction == CLCONV_BACKWARD_DATA      ? t->input
+                         : direction == CLCONV_BACKWARD_WEIGHTS ? t->weights
+                                                                : t->output;
+    job->source = direction == CLCONV_BACKWARD_DATA ? t->output : t->input;
+    job->bias = job->p->has_bias && direction != CLCONV_BACKWARD_WEIGHTS ? t->bias : NULL;
+    job->residual = job->p->has_residual ? t->residual : NULL;
+    job->result = (void *)(uintptr_t)result;
+}
+
+static void run_phases(const clconv_plan *plan, const clconv_host_tensors *tensors, char *packed,
+                       int *failed) {
+    const size_t phases = clconv__walk_count(&plan->problem, &plan->request.g);
+    for (size_t phase = 0; phase < phases; ++phase) {
+        host_job job;
+        describe(&job, plan, phase);
+        choose_tensors(&job, tensors);
+        job.failed = failed;
+        job.packed = packed;
+        compute(&job);
+        packed += packed_bytes(&job);
+    }
+}
+
+static clconv_status run_job(clconv_plan *plan, const clconv_host_tensors *tensors) {
+    const clconv_problem *p = &plan->problem;
+    const int computes_weights = p->direction == CLCONV_BACKWARD_WEIGHTS;
+    int failed = 0;
+    char *packed = plan->packed_host;
+    clconv_status status = CLCONV_OK;
+    if (computes_weights && p->has_bias) {
+        bias_job bias = {plan, tensors->output, (void *)(uintptr_t)tensors->bias, &failed};
+        clconv__parallel_for(p->out_channels, do_bias, &bias);
+    }
+    if (!computes_weights || tensors->weights) {
+        if (!packed)
+            status =
+                pack_phases(&packed, plan, computes_weights ? tensors->output : tensors->weights);
+        if (!status)
+            run_phases(plan, tensors, packed, &failed);
+        if (!plan->packed_host)
+            free(packed);
+    }
     if (failed)
         status = clconv__fail(CLCONV_OUT_OF_MEMORY, "the host path ran out of memory");
-    if (!plan->packed_host)
-        free(job.packed);
     return status;
 }
 

@@ -2,23 +2,22 @@
  * im2col and CLBlast's GEMM: for every picture and group, weights [out][taps] times columns
  * [taps][pixels], then the epilogue in place. Large pictures are unrolled some pixels at a time, so
  * that the workspace stays small. A 1x1 kernel that reads the input as it lies needs no unrolling.
+ * For the gradient of the weights the gradient of the output [out][pixels] times the columns
+ * transposed, added up over pictures and pieces one after the other.
  */
-#include "call.h"
+#include "clblast.h"
 #include "opencl.h"
 
-#ifdef CLCONV_WITH_CLBLAST
-#include <clblast_c.h>
-
 #include <stdlib.h>
-#include <string.h>
 
 /* Columns beyond this size are made in several pieces. */
 #define LARGEST_WORKSPACE ((size_t)64 << 20)
 
 typedef struct gemm_state {
     cl_kernel unroll;   /* NULL where the input is its own column matrix */
-    cl_kernel epilogue; /* NULL where there is none */
+    cl_kernel epilogue; /* NULL where there is none; of the weights' gradient the bias's kernel */
     size_t pixels;      /* unrolled at a time */
+    size_t taps;        /* rows of the columns */
     clconv__kernel_geometry geometry;
     clconv__kernel_scalars scalars;
 } gemm_state;
@@ -33,6 +32,10 @@ static int input_is_columns(const clconv_plan *plan) {
     return (in[2] == 1 || x[4] == 1) && (in[1] == 1 || x[3] == in[2]) &&
            (in[0] == 1 || x[2] == in[1] * in[2]) &&
            (plan->request.g.in_per_group == 1 || x[1] >= plan->request.g.pixels);
+}
+
+static int computes_weights(const clconv_problem *p) {
+    return p->direction == CLCONV_BACKWARD_WEIGHTS;
 }
 
 static int has_epilogue(const clconv_problem *p) {
@@ -67,24 +70,31 @@ static clconv_status create(clconv_plan *plan) {
     const clconv__geometry *g = &plan->request.g;
     size_t element = clconv_type_size(plan->problem.type);
     int64_t fields[CLCONV__FIELDS];
-    clconv_problem rest = plan->problem; /* what the GEMM leaves to the epilogue */
+    clconv_problem rest = plan->problem;   /* what the GEMM leaves to the epilogue */
+    clconv_problem summed = plan->problem; /* the bias's gradient, to which nothing is added */
     rest.alpha = 1;
     rest.beta = 0;
+    summed.has_bias = 0;
     clconv_status status = CLCONV_OK;
     gemm_state *state = calloc(1, sizeof *state);
     if (!state)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
     state->pixels = g->pixels;
+    state->taps = g->in_per_group * plan->problem.kernel[0] * plan->problem.kernel[1] *
+                  plan->problem.kernel[2];
     if (!input_is_columns(plan)) {
-        size_t most = LARGEST_WORKSPACE / element / g->taps;
+        size_t most = LARGEST_WORKSPACE / element / state->taps;
         if (state->pixels > most)
             state->pixels = most ? most : 1;
-        plan->workspace = state->pixels * g->taps * element;
+        plan->workspace = state->pixels * state->taps * element;
         status = clconv__plan_kernel(&state->unroll, plan, &plan->problem, "im2col.cl", "im2col",
                                      NULL, "");
     }
-    if (!status && has_epilogue(&plan->problem))
+    if (!status && computes_weights(&plan->problem) && plan->problem.has_bias)
+        status = clconv__plan_kernel(&state->epilogue, plan, &summed, "direct_weights.cl",
+                                     "direct_weights_bias", NULL, "");
+    else if (!status && has_epilogue(&plan->problem))
         status = clconv__plan_kernel(&state->epilogue, plan, &rest, "im2col.cl", "im2col_epilogue",
                                      NULL, "");
     if (status) {
@@ -112,38 +122,36 @@ static clconv_status unroll(clconv__call *call, size_t picture, size_t group, si
         clconv__as_argument(&place[1], call->plan, group),
         clconv__as_argument(&place[2], call->plan, first),
     };
-    const clconv__range range = {{state->pixels, call->plan->request.g.taps, 1},
-                                 clconv__line_group(call->plan)};
+    const clconv__range range = {{state->pixels, state->taps, 1}, clconv__line_group(call->plan)};
     return clconv__call_kernel(call, state->unroll, &range, arguments,
                                sizeof arguments / sizeof arguments[0], NULL);
 }
 
-/* A row-major matrix inside a buffer; offset and leading dimension in elements. */
-typedef struct matrix {
-    cl_mem memory;
-    size_t offset, leading;
-} matrix;
+/* A matrix of the output's tensor: channels of a group by pixels from `first` on. */
+static clconv__matrix output_of(const clconv__call *call, size_t picture, size_t group,
+                                size_t first, size_t pixels) {
+    const clconv__geometry *g = &call->plan->request.g;
+    return (clconv__matrix){call->tensors.output.memory,
+                            call->tensors.output.offset + picture * g->output_stride[0] +
+                                group * g->out_per_group * g->output_stride[1] + first,
+                            g->out_per_group > 1 ? g->output_stride[1] : pixels, 0};
+}
 
-/* c[m][n] = alpha * a[m][k] * b[k][n] + beta * c[m][n] */
-static clconv_status multiply(clconv__call *call, size_t m, size_t n, size_t k, matrix a, matrix b,
-                              matrix c) {
-    clconv__scalars s = clconv__scalars_of(&call->plan->problem);
-    cl_command_queue queue = call->queue;
-    CLBlastStatusCode code;
-    clconv_status status = clconv__call_separate(call); /* it takes no list of events */
-    if (status)
-        return status;
-    if (call->plan->problem.type == CLCONV_F64)
-        code = CLBlastDgemm(CLBlastLayoutRowMajor, CLBlastTransposeNo, CLBlastTransposeNo, m, n, k,
-                            s.alpha, a.memory, a.offset, a.leading, b.memory, b.offset, b.leading,
-                            s.beta, c.memory, c.offset, c.leading, &queue, NULL);
-    else
-        code = CLBlastSgemm(CLBlastLayoutRowMajor, CLBlastTransposeNo, CLBlastTransposeNo, m, n, k,
-                            (float)s.alpha, a.memory, a.offset, a.leading, b.memory, b.offset,
-                            b.leading, (float)s.beta, c.memory, c.offset, c.leading, &queue, NULL);
-    if (code != CLBlastSuccess)
-        return clconv__fail(CLCONV_CLBLAST, "CLBlast's gemm of %zu x %zu x %zu failed with %d", m,
-                            n, k, (int)code);
+static clconv_status make_columns(clconv__matrix *columns, clconv__call *call, size_t picture,
+                                  size_t group, size_t first, size_t pixels) {
+    const clconv__geometry *g = &call->plan->request.g;
+    const gemm_state *state = call->plan->state;
+    const clconv_tensors *t = &call->tensors;
+    const size_t element = clconv_type_size(call->plan->problem.type);
+    if (state->unroll) {
+        *columns =
+            (clconv__matrix){t->workspace.memory, t->workspace.offset / element, state->pixels, 0};
+        return unroll(call, picture, group, first);
+    }
+    *columns = (clconv__matrix){t->input.memory,
+                                t->input.offset + picture * g->input_stride[0] +
+                                    group * g->in_per_group * g->input_stride[1] + first,
+                                g->in_per_group > 1 ? g->input_stride[1] : pixels, 0};
     return CLCONV_OK;
 }
 
@@ -151,27 +159,23 @@ static clconv_status convolve_piece(clconv__call *call, size_t picture, size_t g
                                     size_t first) {
     const clconv__geometry *g = &call->plan->request.g;
     const gemm_state *state = call->plan->state;
+    const clconv__scalars s = clconv__scalars_of(&call->plan->problem);
     const clconv_tensors *t = &call->tensors;
-    size_t element = clconv_type_size(call->plan->problem.type);
     size_t pixels = g->pixels - first < state->pixels ? g->pixels - first : state->pixels;
-    matrix weights = {t->weights.memory,
-                      t->weights.offset + group * g->out_per_group * g->weights_stride[0], g->taps};
-    matrix columns = {t->workspace.memory, t->workspace.offset / element, state->pixels};
-    matrix output = {t->output.memory,
-                     t->output.offset + picture * g->output_stride[0] +
-                         group * g->out_per_group * g->output_stride[1] + first,
-                     g->out_per_group > 1 ? g->output_stride[1] : pixels};
-    clconv_status status = CLCONV_OK;
-    if (state->unroll)
-        status = unroll(call, picture, group, first);
-    else
-        columns = (matrix){t->input.memory,
-                           t->input.offset + picture * g->input_stride[0] +
-                               group * g->in_per_group * g->input_stride[1] + first,
-                           g->in_per_group > 1 ? g->input_stride[1] : pixels};
+    clconv__matrix columns, output = output_of(call, picture, group, first, pixels);
+    clconv__matrix weights = {t->weights.memory,
+                              t->weights.offset + group * g->out_per_group * g->weights_stride[0],
+                              state->taps, 0};
+    clconv_status status = make_columns(&columns, call, picture, group, first, pixels);
     if (status)
         return status;
-    return multiply(call, g->out_per_group, pixels, g->taps, weights, columns, output);
+    if (!computes_weights(&call->plan->problem))
+        return clconv__clblast_multiply(call, (size_t[]){g->out_per_group, pixels, state->taps},
+                                        s.alpha, &weights, &columns, s.beta, &output);
+    columns.is_transposed = 1;
+    return clconv__clblast_multiply(call, (size_t[]){g->out_per_group, state->taps, pixels},
+                                    s.alpha, &output, &columns, picture || first ? 1 : s.beta,
+                                    &weights);
 }
 
 static clconv_status finish(clconv__call *call, cl_event *event) {
@@ -203,41 +207,36 @@ static clconv_status convolve(clconv__call *call) {
     return CLCONV_OK;
 }
 
+static clconv_status sum_bias(clconv__call *call, cl_event *event) {
+    const gemm_state *state = call->plan->state;
+    const clconv__argument arguments[] = {
+        {state->geometry.size, &state->geometry.values},
+        {sizeof call->offsets, &call->offsets},
+        {state->scalars.size, &state->scalars.values},
+        {sizeof(cl_mem), &call->tensors.output.memory},
+        {sizeof(cl_mem), &call->tensors.bias.memory},
+    };
+    const clconv__range range = {{call->plan->problem.out_channels, 1, 1},
+                                 clconv__line_group(call->plan)};
+    return clconv__call_kernel(call, state->epilogue, &range, arguments,
+                               sizeof arguments / sizeof arguments[0], event);
+}
+
 static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const clconv_tensors *tensors, cl_uint wait_count,
                              const cl_event *wait, cl_event *event) {
     const gemm_state *state = plan->state;
+    const int wants_product = tensors->weights.memory != NULL;
     clconv__call call;
     clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
-    if (status || (status = convolve(&call)))
+    if (status || (wants_product && (status = convolve(&call))))
         return status;
     if (state->epilogue)
-        return finish(&call, event);
+        return computes_weights(&plan->problem) ? sum_bias(&call, event) : finish(&call, event);
     if (!event)
         return CLCONV_OK;
     return clconv__cl_check(clEnqueueMarkerWithWaitList(queue, 0, NULL, event),
                             "clEnqueueMarkerWithWaitList");
 }
-
-#else
-
-/* Without CLBlast the row refuses every problem, so that these are never called. */
-static clconv_status create(clconv_plan *plan) {
-    (void)plan;
-    return clconv__fail(CLCONV_UNSUPPORTED, "the library was built without CLBlast");
-}
-
-static void destroy(clconv_plan *plan) {
-    (void)plan;
-}
-
-static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
-                             const clconv_tensors *tensors, cl_uint wait_count,
-                             const cl_event *wait, cl_event *event) {
-    (void)queue, (void)tensors, (void)wait_count, (void)wait, (void)event;
-    return create(plan);
-}
-
-#endif
 
 const clconv__algo_ops clconv__im2col_ops = {0, create, destroy, enqueue, NULL, NULL, NULL};

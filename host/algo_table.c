@@ -36,7 +36,7 @@ static int refuses_buffers(char refusal[CLCONV_REFUSAL_SIZE], const clconv__requ
 }
 
 int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device) {
-    return algo->ops->is_host == (device->info.kind == CLCONV_KIND_HOST);
+    return (int)(algo->kinds >> device->info.kind & 1);
 }
 
 int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *algo,
@@ -44,11 +44,11 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
     const clconv_problem *p = r->problem;
     clconv__launch launch;
     int device_is_host = r->device->info.kind == CLCONV_KIND_HOST;
-    if (!clconv__algo_is_for(algo, r->device))
+    if (algo->ops->is_host != device_is_host)
         return refuse(refusal, algo->ops->is_host ? "it runs on the host device only"
                                                   : "it needs an OpenCL device");
-    if (p->direction != CLCONV_FORWARD)
-        return refuse(refusal, "direction %s is not computed, only forward is",
+    if (!(algo->directions >> p->direction & 1))
+        return refuse(refusal, "it does not compute direction %s",
                       clconv__direction_names[p->direction]);
     if (!device_is_host && p->type == CLCONV_F64 && !clconv__device_has_f64(r->device))
         return refuse(refusal, "the device does not compute in double precision");
@@ -121,7 +121,7 @@ static int launch_direct(clconv__launch *l, const clconv__request *r, const clco
     const clconv_device_info *info = &r->device->info;
     size_t items = tile->value[0];
     l->global[0] = clconv__divide_up(r->g.pixels, items) * items;
-    l->global[1] = r->problem->out_channels;
+    l->global[1] = r->g.out_per_group * r->problem->groups;
     l->global[2] = r->problem->batch;
     l->local[0] = items;
     l->local[1] = l->local[2] = 1;
@@ -131,6 +131,17 @@ static int launch_direct(clconv__launch *l, const clconv__request *r, const clco
 static double seconds_direct(const clconv__request *r, const clconv__tile *tile) {
     (void)tile;
     return 5e-6 + seconds_at(r, 2e9, 1e10);
+}
+
+/* Divisions in its inner loops keep it from using vectors. */
+static double seconds_direct_data(const clconv__request *r, const clconv__tile *tile) {
+    (void)tile;
+    return 5e-6 + seconds_at(r, 1.5e8, 2e10);
+}
+
+static double seconds_direct_weights(const clconv__request *r, const clconv__tile *tile) {
+    (void)tile;
+    return 1e-5 + seconds_at(r, 4e8, 1e10);
 }
 
 /* ---- tiled ---- */
@@ -231,18 +242,52 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
     return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + 0.6e-9 * outputs / units;
 }
 
+/* ---- weights_gemm ---- */
+
+/* Tiles are those of the vector row, with weights in the place of pixels. */
+static const char *const weights_gemm_macros[] = {"VECTORS", "PLACES", NULL};
+
+/* Copies of both tensors, the sums, and the second pass. */
+static double seconds_weights_gemm(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    size_t places = r->g.in_per_group * p->kernel[0] * p->kernel[1] * p->kernel[2];
+    double useful =
+        filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) * filled(places, tile->value[1]);
+    double read = (double)p->batch * ((double)p->out_channels * (double)r->g.pixels +
+                                      (double)p->in_channels * (double)p->input[0] *
+                                          (double)p->input[1] * (double)p->input[2]);
+    double weights = (double)p->out_channels * (double)places;
+    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    return 4e-5 + seconds_at(r, 1e11 * useful, 1e9) + (read + 2 * weights) * 1e-9 / units;
+}
+
 /* ---- lines ---- */
 
-/* Channels and 16-pixel vectors of a register tile, and output rows of a band. */
-static const char *const lines_macros[] = {"OC", "VECTORS", NULL}; /* rows are no macro */
+/* Channels, 16-pixel vectors and rows of a register tile; the last, rows of a band, is no macro. */
+static const char *const lines_macros[] = {"OC", "VECTORS", "ROWS", NULL};
 static const clconv__tile lines_tiles[] = {
-    {{8, 2, 16}}, {{8, 2, 4}}, {{8, 1, 4}}, {{8, 1, 1}}, {{1, 2, 32}},
-    {{1, 1, 32}}, {{1, 2, 8}}, {{1, 1, 8}}, {{1, 1, 1}}, {{0}},
+    {{8, 1, 1, 4}}, {{5, 1, 2, 4}}, {{8, 1, 1, 1}}, {{1, 1, 7, 14}}, {{1, 1, 4, 32}},
+    {{1, 1, 4, 8}}, {{1, 1, 1, 8}}, {{1, 1, 1, 1}}, {{0}},
 };
 
 /* Rows of a band: no more than there are. */
 static size_t lines_rows(const clconv__request *r, const clconv__tile *tile) {
-    return tile->value[2] < r->g.output[1] ? tile->value[2] : r->g.output[1];
+    return tile->value[3] < r->g.output[1] ? tile->value[3] : r->g.output[1];
+}
+
+/* Kernels whose extents the program has as numbers. */
+static int lines_are_common(const clconv_problem *p) {
+    return p->kernel[0] == 1 && p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 &&
+           p->kernel[1] > 1 && p->kernel[1] <= 7 && p->stride[2] <= 2 &&
+           p->stride[1] == p->stride[2] && p->dilation[1] == 1 && p->dilation[2] == 1;
+}
+
+/* Work-items that share the groups of one band. */
+static size_t lines_workers(const clconv__request *r, size_t bands) {
+    enum { ITEMS_PER_UNIT = 4 };
+    const size_t wanted = clconv__divide_up(ITEMS_PER_UNIT * (size_t)r->device->info.compute_units,
+                                            bands * r->problem->batch);
+    return wanted < r->problem->groups ? wanted : r->problem->groups;
 }
 
 /* Floats of local memory. */
@@ -251,7 +296,8 @@ static double lines_floats(const clconv__request *r, const clconv__tile *tile) {
     size_t pixels = 16 * (size_t)tile->value[1];
     double phase = (double)(clconv__divide_up(r->g.output[2], pixels) * pixels) +
                    (double)((p->kernel[2] - 1) * p->dilation[2] / p->stride[2]) + 1;
-    double in_rows = (double)(lines_rows(r, tile) - 1) * (double)p->stride[1] +
+    size_t rows = clconv__round_up(lines_rows(r, tile), tile->value[2]);
+    double in_rows = (double)(rows - 1) * (double)p->stride[1] +
                      (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
     return (double)(r->g.in_per_group * p->kernel[0]) * in_rows * phase * (double)p->stride[2];
 }
@@ -259,20 +305,20 @@ static double lines_floats(const clconv__request *r, const clconv__tile *tile) {
 static int launch_lines(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     double bytes = lines_floats(r, tile) * sizeof(float);
-    if (bytes > (double)r->device->info.local_memory_size)
+    if (bytes > (double)r->device->info.local_memory_size ||
+        (tile->value[2] > 1 && !lines_are_common(p)))
         return 0;
-    int is_square =
-        p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 && p->kernel[1] > 1 && p->kernel[1] <= 7;
-    if (is_square && p->kernel[0] == 1 && p->stride[2] <= 2 && p->dilation[2] == 1)
+    if (lines_are_common(p))
         snprintf(l->options, sizeof l->options,
-                 " -DKERNEL_D=1 -DKERNEL_H=%zu -DKERNEL_W=%zu -DSTRIDE_W=%zu -DDILATION_W=1",
-                 p->kernel[1], p->kernel[2], p->stride[2]);
+                 " -DKERNEL_D=1 -DKERNEL_H=%zu -DKERNEL_W=%zu -DSTRIDE_H=%zu -DSTRIDE_W=%zu"
+                 " -DDILATION_W=1",
+                 p->kernel[1], p->kernel[2], p->stride[1], p->stride[2]);
     l->step = lines_rows(r, tile);
     l->local_bytes = (size_t)bytes;
     for (int i = 0; i < 3; ++i)
         l->local[i] = 1;
     l->global[0] = clconv__divide_up(r->g.output[1], l->step) * r->g.output[0];
-    l->global[1] = p->groups;
+    l->global[1] = lines_workers(r, l->global[0]);
     l->global[2] = p->batch;
     return 1;
 }
@@ -280,15 +326,19 @@ static int launch_lines(clconv__launch *l, const clconv__request *r, const clcon
 /* Sums, the copy into local memory, and a copy that leaves the first-level cache. */
 static double seconds_lines(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
+    const unsigned *v = tile->value;
     double bands = (double)clconv__divide_up(r->g.output[1], lines_rows(r, tile)) *
                    (double)r->g.output[0] * (double)p->groups * (double)p->batch;
     double floats = lines_floats(r, tile);
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    double useful = filled(r->g.output[2], 16 * (size_t)tile->value[1]) *
-                    filled(r->g.out_per_group, tile->value[0]);
-    double rate = (tile->value[0] > 1 ? 9e10 : 4e10) * useful * (floats > 16384 ? 0.8 : 1);
+    double useful = filled(r->g.output[2], 16 * (size_t)v[1]) * filled(r->g.out_per_group, v[0]) *
+                    filled(lines_rows(r, tile), v[2]);
+    double rate = !lines_are_common(p) ? (v[0] > 1 ? 3e10 : 6e9)
+                  : v[0] > 1           ? 9e10
+                                       : (v[2] > 1 ? 6e10 : 3e10);
     double waves = bands < units ? (double)units / bands : 1;
-    return 1e-5 + seconds_at(r, rate, 1e9) * waves + bands * (1e-7 + floats * 0.15e-9) / units;
+    return 1e-5 + seconds_at(r, rate * useful * (floats > 16384 ? 0.8 : 1), 1e9) * waves +
+           bands * (5e-8 + floats * 0.06e-9) / units;
 }
 
 /* ---- winograd ---- */
@@ -433,11 +483,16 @@ static double seconds_depthwise(const clconv__request *r, const clconv__tile *ti
 
 /* ---- im2col + CLBlast ---- */
 
-static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+/* Whether the pixels of a channel lie one behind the other, and channels apart. */
+static int is_matrix(const size_t extent[], const size_t stride[], size_t channels) {
+    return (extent[2] == 1 || stride[4] == 1) && (extent[1] == 1 || stride[3] == extent[2]) &&
+           (extent[0] == 1 || stride[2] == extent[1] * extent[2]) &&
+           (channels == 1 || stride[1] >= extent[0] * extent[1] * extent[2]);
+}
+
+/* What rows of CLBlast's GEMM share. */
+static int refuses_clblast(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
     const clconv_problem *p = r->problem;
-    const size_t *y = r->g.output_stride, *out = r->g.output;
-    const int pixels_are_dense = (out[2] == 1 || y[4] == 1) && (out[1] == 1 || y[3] == out[2]) &&
-                                 (out[0] == 1 || y[2] == out[1] * out[2]);
 #ifndef CLCONV_WITH_CLBLAST
     return refuse(refusal, "the library was built without CLBlast");
 #endif
@@ -445,10 +500,25 @@ static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reque
         return refuse(refusal, "type %s is not f32 or f64", clconv__type_names[p->type]);
     if (p->weights_layout != CLCONV_OIHW)
         return refuse(refusal, "weights are ohwi, but its matrix needs oihw");
-    if (p->has_residual)
+    return 0;
+}
+
+static int refuses_im2col(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    if (refuses_clblast(refusal, r))
+        return 1;
+    if (r->problem->has_residual)
         return refuse(refusal, "the GEMM would overwrite a residual that lies in the output");
-    if (!pixels_are_dense || (p->out_channels > 1 && y[1] < r->g.pixels))
+    if (!is_matrix(r->g.output, r->g.output_stride, r->problem->out_channels))
         return refuse(refusal, "the pixels of an output channel do not lie one behind the other");
+    return 0;
+}
+
+static int refuses_col2im(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    if (refuses_clblast(refusal, r))
+        return 1;
+    if (!is_matrix(r->g.input, r->g.input_stride, r->g.in_per_group))
+        return refuse(refusal, "the pixels of a channel that is read do not lie one behind the "
+                               "other");
     return 0;
 }
 
@@ -469,33 +539,63 @@ static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
 
 /* clang-format off */
 const clconv__algo clconv__algos[] = {
-    {"tiled", &clconv__kernel_ops, NULL, NULL, seconds_tiled,
-     tiled_macros, tiled_tiles, launch_tiled},
-    {"vector", &clconv__vector_ops, refuses_vector, NULL, seconds_vector,
-     vector_macros, vector_tiles, launch_vector},
-    {"winograd_2x2", &clconv__winograd_ops, refuses_winograd, clconv__winograd_2x2_bound,
+    {"tiled", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, NULL, NULL,
+     seconds_tiled, tiled_macros, tiled_tiles, launch_tiled},
+    {"vector", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__vector_ops, refuses_vector, NULL,
+     seconds_vector, vector_macros, vector_tiles, launch_vector},
+    {"winograd_2x2", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_ops, refuses_winograd, clconv__winograd_2x2_bound,
      seconds_winograd, winograd_macros, winograd_2x2_tiles, launch_winograd},
-    {"winograd_4x4", &clconv__winograd_ops, refuses_winograd, clconv__winograd_4x4_bound,
+    {"winograd_4x4", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_ops, refuses_winograd, clconv__winograd_4x4_bound,
      seconds_winograd, winograd_macros, winograd_4x4_tiles, launch_winograd},
-    {"gemm_tiled", &clconv__gemm_ops, refuses_types, NULL, clconv__seconds_gemm,
-     gemm_macros, gemm_tiles, clconv__launch_gemm},
-    {"winograd_gemm_2x2", &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_2x2_bound,
+    {"gemm_tiled", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__gemm_ops, refuses_types, NULL,
+     clconv__seconds_gemm, gemm_macros, gemm_tiles, clconv__launch_gemm},
+    {"winograd_gemm_2x2", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_2x2_bound,
      clconv__seconds_winograd_gemm_2x2, gemm_macros, winograd_gemm_tiles,
      clconv__launch_winograd_gemm_2x2},
-    {"winograd_gemm_4x4", &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_4x4_bound,
+    {"winograd_gemm_4x4", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_4x4_bound,
      clconv__seconds_winograd_gemm_4x4, gemm_macros, winograd_gemm_tiles,
      clconv__launch_winograd_gemm_4x4},
-    {"depthwise", &clconv__kernel_ops, refuses_depthwise, NULL, seconds_depthwise,
-     depthwise_macros, depthwise_tiles, launch_depthwise},
-    {"lines", &clconv__kernel_ops, refuses_types, NULL, seconds_lines,
-     lines_macros, lines_tiles, launch_lines},
-    {"im2col_clblast", &clconv__im2col_ops, refuses_im2col, NULL, seconds_im2col,
-     NULL, NULL, NULL},
-    {"host", &clconv__host_ops, NULL, NULL, seconds_host,
-     NULL, NULL, NULL},
-    /* Last, because it never refuses a valid problem that the device can hold. */
-    {"direct", &clconv__kernel_ops, NULL, NULL, seconds_direct,
-     direct_macros, direct_tiles, launch_direct},
+    {"depthwise", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, refuses_depthwise, NULL,
+     seconds_depthwise, depthwise_macros, depthwise_tiles, launch_depthwise},
+    {"lines", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, refuses_types, NULL,
+     seconds_lines, lines_macros, lines_tiles, launch_lines},
+    {"im2col_clblast", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD | CLCONV__ON_WEIGHTS,
+     &clconv__im2col_ops, refuses_im2col, NULL,
+     seconds_im2col, NULL, NULL, NULL},
+    {"weights_gemm", CLCONV__FOR_CPU, CLCONV__ON_WEIGHTS,
+     &clconv__weights_gemm_ops, refuses_vector, NULL,
+     seconds_weights_gemm, weights_gemm_macros, vector_tiles, launch_vector},
+    {"phases", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
+     &clconv__phases_ops, clconv__phases_refuses, NULL,
+     clconv__phases_seconds, NULL, NULL, NULL},
+    {"phases_winograd", CLCONV__FOR_CPU, CLCONV__ON_GATHERED,
+     &clconv__phases_winograd_ops, clconv__phases_winograd_refuses, clconv__phases_winograd_bound,
+     clconv__phases_winograd_seconds, NULL, NULL, NULL},
+    {"col2im_clblast", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
+     &clconv__col2im_ops, refuses_col2im, NULL,
+     seconds_im2col, NULL, NULL, NULL},
+    {"host", CLCONV__FOR_HOST, CLCONV__ON_ALL,
+     &clconv__host_ops, NULL, NULL,
+     seconds_host, NULL, NULL, NULL},
+    /* Last, because in their directions these never refuse a problem that the device can hold. */
+    {"direct_weights", CLCONV__FOR_OPENCL, CLCONV__ON_WEIGHTS,
+     &clconv__weights_ops, NULL, NULL,
+     seconds_direct_weights, NULL, NULL, NULL},
+    {"direct_data", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
+     &clconv__kernel_ops, NULL, NULL,
+     seconds_direct_data, direct_macros, direct_tiles, launch_direct},
+    {"direct", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, NULL, NULL,
+     seconds_direct, direct_macros, direct_tiles, launch_direct},
 };
 /* clang-format on */
 const size_t clconv__algo_count = sizeof clconv__algos / sizeof clconv__algos[0];

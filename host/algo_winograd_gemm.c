@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 /*
- * Transformed inputs and products beyond this size are made in several pieces: so many keep a device
- * busy, and may still be in the cache of a large one when the next stage reads them.
+ * Transformed inputs and products beyond this size are made in several pieces: so many keep a
+ * device busy, and may still be in the cache of a large one when the next stage reads them.
  */
 #define LARGEST_PIECE ((size_t)32 << 20)
 

@@ -16,7 +16,8 @@
  */
 int clconv__cache_get(void **data, size_t *size, const char *key);
 
-/** Stores a blob: readers see all of it or nothing. Removes what was used longest ago if need be. */
+/** Stores a blob: readers see all of it or nothing. Removes what was used longest ago if need be.
+ */
 void clconv__cache_put(const char *key, const void *data, size_t size);
 
 #endif

@@ -387,8 +387,9 @@ static clconv_status open_numbered(clconv_device **device, const char *selector,
         snprintf(reason, sizeof reason, "%s", clconv_last_message());
         return clconv__fail(CLCONV_NO_DEVICE, "device \"%s\" is not usable: %s", selector, reason);
     }
-    return clconv__fail(CLCONV_NO_DEVICE, "device \"%s\" is not there; %zu OpenCL devices are",
-                        selector, count);
+    return clconv__fail(CLCONV_NO_DEVICE,
+                        "device \"%s\" is not there; OpenCL devices that are: %zu", selector,
+                        count);
 }
 
 static clconv_status open_type(clconv_device **device, const char *selector, cl_device_type type) {

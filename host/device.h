@@ -10,13 +10,13 @@ struct clconv__program;
 
 struct clconv_device {
     clconv_device_info info;
-    cl_context context;     /* NULL for the host */
-    cl_device_id id;        /* NULL for the host */
-    cl_command_queue queue; /* NULL for the host */
-    int is_callers;         /* the id was retained for a caller's device */
-    pthread_mutex_t lock;   /* guards the programs */
+    cl_context context;               /* NULL for the host */
+    cl_device_id id;                  /* NULL for the host */
+    cl_command_queue queue;           /* NULL for the host */
+    int is_callers;                   /* the id was retained for a caller's device */
+    pthread_mutex_t lock;             /* guards the programs */
     struct clconv__program *programs; /* program.c */
-    pthread_mutex_t probe_lock; /* guards the probe of double precision */
+    pthread_mutex_t probe_lock;       /* guards the probe of double precision */
     int f64_is_known;
 };
 

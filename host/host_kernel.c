@@ -36,17 +36,37 @@ enum { VECTOR_BYTES = 16, ROWS = 4, VECTORS = 2 };
         memcpy(out, acc, sizeof acc);                                                              \
     }
 
+#define DEFINE_SUM_TAPS(function, type)                                                            \
+    typedef type function##_vector __attribute__((vector_size(VECTOR_BYTES)));                     \
+    static void function(size_t taps, const void *weights, const void *from, const size_t *at,     \
+                         void *sums, size_t count) {                                               \
+        const type *w = weights;                                                                   \
+        const size_t lanes = VECTOR_BYTES / sizeof(type);                                          \
+        for (size_t p = 0; p < count; p += VECTORS * lanes) {                                      \
+            function##_vector acc[VECTORS] = {{0}};                                                \
+            for (size_t k = 0; k < taps; ++k) {                                                    \
+                function##_vector x[VECTORS];                                                      \
+                memcpy(x, (const type *)from + at[k] + p, sizeof x);                               \
+                for (int v = 0; v < VECTORS; ++v)                                                  \
+                    acc[v] += w[k] * x[v];                                                         \
+            }                                                                                      \
+            memcpy((type *)sums + p, acc, sizeof acc);                                             \
+        }                                                                                          \
+    }
+
 DEFINE_MULTIPLY(multiply_f32, float)
 DEFINE_MULTIPLY(multiply_f64, double)
+DEFINE_SUM_TAPS(sum_taps_f32, float)
+DEFINE_SUM_TAPS(sum_taps_f64, double)
 /* Unsigned, because sums may pass through values that a signed type must not leave. */
 DEFINE_MULTIPLY(multiply_s32, uint32_t)
+DEFINE_SUM_TAPS(sum_taps_s32, uint32_t)
 
-#define TILE_ROW(function, type)                                                                   \
-    { sizeof(type), VECTORS *VECTOR_BYTES / sizeof(type), function }
+#define TILE_ROW(suffix, type)                                                                     \
+    { sizeof(type), VECTORS *VECTOR_BYTES / sizeof(type), multiply_##suffix, sum_taps_##suffix }
 
 const clconv__host_kernel_set NAME(clconv__host_kernels_, CLCONV__ISA) = {
     NAME_STRING(CLCONV__ISA),
     ROWS,
-    {TILE_ROW(multiply_f32, float), TILE_ROW(multiply_f64, double),
-     TILE_ROW(multiply_s32, int32_t)},
+    {TILE_ROW(f32, float), TILE_ROW(f64, double), TILE_ROW(s32, int32_t)},
 };

@@ -13,11 +13,19 @@
  */
 typedef void clconv__multiply(size_t taps, const void *weights, const void *columns, void *sums);
 
+/**
+ * sums[p] = sum over k < taps of weights[k] * from[at[k] + p] for `count` pixels, a multiple of
+ * `width`. Only `sums` is aligned.
+ */
+typedef void clconv__sum_taps(size_t taps, const void *weights, const void *from, const size_t *at,
+                              void *sums, size_t count);
+
 /** One accumulator type's register tile. */
 typedef struct clconv__register_tile {
     size_t element;             /* bytes of an accumulator */
     size_t width;               /* pixels */
     clconv__multiply *multiply; /* of `rows` output channels by `width` pixels */
+    clconv__sum_taps *sum_taps; /* of one channel */
 } clconv__register_tile;
 
 /** Accumulator types, an index into clconv__host_kernel_set.tiles. */

@@ -23,9 +23,12 @@ static int needs_wide_index(const clconv_problem *p, const clconv__geometry *g) 
     double reach = 0;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         size_t padded = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
+        /* Gathering, they run over what lies between the elements of the input as well. */
+        double spread = (double)g->input[axis] * (double)p->stride[axis] + (double)g->output[axis] +
+                        (double)p->pad_begin[axis] + (double)p->pad_end[axis];
         reach += (double)padded * (double)g->input_stride[2 + axis];
         if (padded > INT32_MAX / 2 || p->stride[axis] > INT32_MAX / 2 ||
-            p->dilation[axis] > INT32_MAX / 2)
+            p->dilation[axis] > INT32_MAX / 2 || (clconv__gathers(p) && spread > INT32_MAX / 2))
             return 1;
     }
     return reach > INT32_MAX / 2;
@@ -55,6 +58,11 @@ clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
     return clconv__cl_check(code, "clCreateKernel");
 }
 
+/* A step beyond all memory is taken no more than once, so that any large one serves. */
+static int64_t step_field(size_t step) {
+    return step < INT64_MAX / 2 ? (int64_t)step : INT64_MAX / 2;
+}
+
 void clconv__plan_fields(int64_t f[CLCONV__FIELDS], const clconv_plan *plan, size_t step) {
     const clconv_problem *p = &plan->problem;
     const clconv__geometry *g = &plan->request.g;
@@ -65,11 +73,11 @@ void clconv__plan_fields(int64_t f[CLCONV__FIELDS], const clconv_plan *plan, siz
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         int64_t kernel = (int64_t)p->kernel[axis];
         int64_t tap = (int64_t)g->weights_stride[2 + axis];
-        f[CLCONV__FIELD_in_d + axis] = (int64_t)p->input[axis];
+        f[CLCONV__FIELD_in_d + axis] = (int64_t)g->input[axis];
         f[CLCONV__FIELD_out_d + axis] = (int64_t)g->output[axis];
         f[CLCONV__FIELD_kernel_d + axis] = kernel;
-        f[CLCONV__FIELD_stride_d + axis] = (int64_t)p->stride[axis];
-        f[CLCONV__FIELD_dilation_d + axis] = (int64_t)p->dilation[axis];
+        f[CLCONV__FIELD_stride_d + axis] = step_field(p->stride[axis]);
+        f[CLCONV__FIELD_dilation_d + axis] = step_field(p->dilation[axis]);
         f[CLCONV__FIELD_pad_d + axis] = (int64_t)p->pad_begin[axis];
         f[CLCONV__FIELD_w_d + axis] = p->mode == CLCONV_CONVOLUTION ? -tap : tap;
         if (p->mode == CLCONV_CONVOLUTION)
@@ -79,8 +87,8 @@ void clconv__plan_fields(int64_t f[CLCONV__FIELDS], const clconv_plan *plan, siz
         f[CLCONV__FIELD_x_n + axis] = (int64_t)g->input_stride[axis];
         f[CLCONV__FIELD_y_n + axis] = (int64_t)g->output_stride[axis];
     }
-    f[CLCONV__FIELD_w_o] = (int64_t)g->weights_stride[0];
-    f[CLCONV__FIELD_w_i] = (int64_t)g->weights_stride[1];
+    f[CLCONV__FIELD_w_o] = (int64_t)g->weights_stride[clconv__gathers(p)];
+    f[CLCONV__FIELD_w_i] = (int64_t)g->weights_stride[!clconv__gathers(p)];
     f[CLCONV__FIELD_x_zero] = p->input_zero_point;
     f[CLCONV__FIELD_w_zero] = p->weights_zero_point;
     f[CLCONV__FIELD_step] = (int64_t)step;
@@ -181,7 +189,7 @@ static clconv_status choose(clconv_plan *plan) {
         const clconv__algo *best = NULL;
         double best_seconds = 0;
         for (size_t i = 0; i < clconv__algo_count; ++i) {
-            if (tried[i] ||
+            if (tried[i] || !clconv__algo_is_for(&clconv__algos[i], plan->request.device) ||
                 (tried[i] = clconv__algo_refuses(refusal, &clconv__algos[i], &plan->request)))
                 continue;
             double seconds = clconv__algo_seconds(&clconv__algos[i], &plan->request);
@@ -199,7 +207,10 @@ static clconv_status choose(clconv_plan *plan) {
     }
     if (was_created)
         return status;
-    clconv__algo_refuses(refusal, &clconv__algos[clconv__algo_count - 1], &plan->request);
+    size_t last = clconv__algo_count - 1;
+    while (last && !(clconv__algos[last].directions >> plan->problem.direction & 1))
+        --last;
+    clconv__algo_refuses(refusal, &clconv__algos[last], &plan->request);
     return clconv__fail(CLCONV_UNSUPPORTED, "no algorithm: %s", refusal);
 }
 
@@ -306,18 +317,27 @@ typedef struct tensor_row {
     clconv_tensor tensor;
     const char *name;
     size_t elements, element_size;
+    int is_computed;
 } tensor_row;
 
+/* Whether the gradient of the weights is not wanted, but that of the bias alone. */
+static int omits_weights(const clconv_plan *plan, int has_weights) {
+    return !has_weights && plan->problem.has_bias &&
+           plan->problem.direction == CLCONV_BACKWARD_WEIGHTS;
+}
+
 /* The tensors that a call of the plan touches. */
-static size_t list_tensors(tensor_row rows[5], const clconv_plan *plan) {
+static size_t list_tensors(tensor_row rows[5], const clconv_plan *plan, int has_weights) {
     static const char *const names[] = {"input", "weights", "bias", "residual", "output"};
     size_t count = 0;
     for (int tensor = CLCONV_INPUT; tensor <= CLCONV_OUTPUT; ++tensor) {
-        tensor_row row = {(clconv_tensor)tensor, names[tensor], 0, 0};
+        tensor_row row = {(clconv_tensor)tensor, names[tensor], 0, 0, 0};
         clconv_tensor_elements(&row.elements, &plan->problem, row.tensor);
         row.element_size = clconv_type_size(clconv_tensor_type(&plan->problem, row.tensor));
-        int is_packed = tensor == CLCONV_WEIGHTS && (plan->packed || plan->packed_host);
-        if (row.elements && !is_packed)
+        row.is_computed = clconv_tensor_is_computed(&plan->problem, row.tensor);
+        int is_left_out = tensor == CLCONV_WEIGHTS &&
+                          (plan->packed || plan->packed_host || omits_weights(plan, has_weights));
+        if (row.elements && !is_left_out)
             rows[count++] = row;
     }
     return count;
@@ -360,10 +380,22 @@ static int overlaps(const tensor_row *a, size_t a_offset, const tensor_row *b, s
            b_offset * b->element_size < (a_offset + a->elements) * a->element_size;
 }
 
+/* What is computed may lie over nothing but, exactly, the residual that is added to it. */
+static clconv_status check_computed(const tensor_row *computed, const tensor_row *other,
+                                    const clconv_tensors *t) {
+    const clconv_buffer a = buffer_of(t, computed->tensor), b = buffer_of(t, other->tensor);
+    int is_same_residual = other->tensor == CLCONV_RESIDUAL && b.offset == a.offset;
+    if (computed != other && a.memory == b.memory && !is_same_residual &&
+        overlaps(computed, a.offset, other, b.offset))
+        return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.%s overlaps tensors.%s",
+                            computed->name, other->name);
+    return CLCONV_OK;
+}
+
 static clconv_status check_overlaps(const tensor_row *rows, size_t count, const clconv_tensors *t,
                                     size_t workspace) {
-    const tensor_row *output = &rows[count - 1];
-    const tensor_row scratch = {CLCONV_OUTPUT, "workspace", workspace, 1};
+    const tensor_row scratch = {CLCONV_OUTPUT, "workspace", workspace, 1, 0};
+    clconv_status status = CLCONV_OK;
     for (size_t i = 0; i < count; ++i) {
         clconv_buffer other = buffer_of(t, rows[i].tensor);
         if (workspace && t->workspace.memory == other.memory &&
@@ -371,21 +403,15 @@ static clconv_status check_overlaps(const tensor_row *rows, size_t count, const 
             return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.workspace overlaps tensors.%s",
                                 rows[i].name);
     }
-    for (size_t i = 0; i + 1 < count; ++i) {
-        clconv_buffer other = buffer_of(t, rows[i].tensor);
-        int is_same_residual =
-            rows[i].tensor == CLCONV_RESIDUAL && other.offset == t->output.offset;
-        if (other.memory == t->output.memory && !is_same_residual &&
-            overlaps(&rows[i], other.offset, output, t->output.offset))
-            return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.output overlaps tensors.%s",
-                                rows[i].name);
-    }
-    return CLCONV_OK;
+    for (size_t i = 0; i < count; ++i)
+        for (size_t j = 0; j < count && rows[i].is_computed && !status; ++j)
+            status = check_computed(&rows[i], &rows[j], t);
+    return status;
 }
 
 static clconv_status check_buffers(const clconv_plan *plan, const clconv_tensors *t) {
     tensor_row rows[5];
-    size_t count = list_tensors(rows, plan);
+    size_t count = list_tensors(rows, plan, t->weights.memory != NULL);
     clconv_status status = CLCONV_OK;
     for (size_t i = 0; i < count && !status; ++i) {
         clconv_buffer buffer = buffer_of(t, rows[i].tensor);
@@ -434,12 +460,16 @@ clconv_status clconv__plan_enqueue(clconv_plan *plan, cl_command_queue queue,
                             wait_count, wait ? "not " : "");
     if ((status = check_buffers(plan, tensors)))
         return status;
-    clconv_tensors with_packed = *tensors;
+    clconv_tensors placed = *tensors;
+    if (plan->problem.direction == CLCONV_BACKWARD_DATA) {
+        placed.input = tensors->output;
+        placed.output = tensors->input;
+    }
     if (plan->packed && !plan->packed_bytes)
-        with_packed.weights = (clconv_buffer){plan->packed, 0};
+        placed.weights = (clconv_buffer){plan->packed, 0};
     pthread_mutex_lock(&plan->lock);
-    status = plan->algo->ops->enqueue(plan, queue ? queue : plan->request.device->queue,
-                                      &with_packed, wait_count, wait, event);
+    status = plan->algo->ops->enqueue(plan, queue ? queue : plan->request.device->queue, &placed,
+                                      wait_count, wait, event);
     pthread_mutex_unlock(&plan->lock);
     return status;
 }
@@ -470,6 +500,10 @@ static clconv_status rearrange(cl_mem *packed, clconv_plan *plan, cl_mem weights
 clconv_status clconv__plan_pack(clconv_plan *plan, const void *weights) {
     size_t elements;
     cl_int code;
+    if (plan->problem.direction == CLCONV_BACKWARD_WEIGHTS)
+        return clconv__fail(CLCONV_UNSUPPORTED,
+                            "direction backward_weights computes the weights, so that there are "
+                            "none to pack");
     if (plan->algo->ops->pack)
         return plan->algo->ops->pack(plan, weights);
     clconv_status status = clconv_tensor_elements(&elements, &plan->problem, CLCONV_WEIGHTS);
@@ -503,35 +537,36 @@ static const void *host_pointer(const clconv_host_tensors *t, clconv_tensor tens
 
 static clconv_status check_pointers(const clconv_plan *plan, const clconv_host_tensors *t) {
     tensor_row rows[5];
-    size_t count = list_tensors(rows, plan);
+    size_t count = list_tensors(rows, plan, t->weights != NULL);
     for (size_t i = 0; i < count; ++i)
         if (!host_pointer(t, rows[i].tensor))
             return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.%s is NULL", rows[i].name);
     return CLCONV_OK;
 }
 
-/* The output is uploaded as well where some of its old content survives or is read. */
-static int reads_output(const clconv_plan *plan) {
+/* What is computed is uploaded as well where some of its old content survives or is read. */
+static int reads_old(const clconv_plan *plan, clconv_tensor tensor) {
     return clconv__scalars_of(&plan->problem).beta != 0 ||
-           !clconv__is_dense(&plan->problem, CLCONV_OUTPUT);
+           (tensor != CLCONV_BIAS && tensor != CLCONV_WEIGHTS &&
+            !clconv__is_dense(&plan->problem, tensor));
+}
+
+static clconv_buffer *slot_of(clconv_tensors *t, clconv_tensor tensor) {
+    clconv_buffer *const slots[] = {&t->input, &t->weights, &t->bias, &t->residual, &t->output};
+    return slots[tensor];
 }
 
 static clconv_status upload(clconv_tensors *buffers, const clconv_plan *plan,
-                            const clconv_host_tensors *t) {
-    clconv_buffer *const slots[] = {&buffers->input, &buffers->weights, &buffers->bias,
-                                    &buffers->residual, &buffers->output};
+                            const tensor_row *rows, size_t count, const clconv_host_tensors *t) {
     const clconv_device *device = plan->request.device;
-    tensor_row rows[5];
-    size_t count = list_tensors(rows, plan);
     cl_int code;
     clconv_status status = CLCONV_OK;
     for (size_t i = 0; i < count && !status; ++i) {
-        int is_output = rows[i].tensor == CLCONV_OUTPUT;
-        int copies = !is_output || reads_output(plan);
-        cl_mem_flags flags = (is_output ? CL_MEM_READ_WRITE : CL_MEM_READ_ONLY) |
+        int copies = !rows[i].is_computed || reads_old(plan, rows[i].tensor);
+        cl_mem_flags flags = (rows[i].is_computed ? CL_MEM_READ_WRITE : CL_MEM_READ_ONLY) |
                              (copies ? CL_MEM_COPY_HOST_PTR : 0);
         void *from = (void *)(uintptr_t)host_pointer(t, rows[i].tensor);
-        slots[rows[i].tensor]->memory =
+        slot_of(buffers, rows[i].tensor)->memory =
             clCreateBuffer(device->context, flags, rows[i].elements * rows[i].element_size,
                            copies ? from : NULL, &code);
         status = clconv__cl_check(code, "clCreateBuffer");
@@ -545,6 +580,20 @@ static clconv_status upload(clconv_tensors *buffers, const clconv_plan *plan,
     return status;
 }
 
+static clconv_status download(cl_command_queue queue, clconv_tensors *buffers,
+                              const tensor_row *rows, size_t count, const clconv_host_tensors *t) {
+    clconv_status status = CLCONV_OK;
+    for (size_t i = 0; i < count && !status; ++i)
+        if (rows[i].is_computed)
+            status = clconv__cl_check(
+                clEnqueueReadBuffer(queue, slot_of(buffers, rows[i].tensor)->memory, CL_TRUE, 0,
+                                    rows[i].elements * rows[i].element_size,
+                                    (void *)(uintptr_t)host_pointer(t, rows[i].tensor), 0, NULL,
+                                    NULL),
+                "clEnqueueReadBuffer");
+    return status;
+}
+
 /*
  * A queue of its own for the call: the device's queue may be busy with other threads' work, and
  * reading back waits for all that was enqueued before.
@@ -554,19 +603,14 @@ static clconv_status run_on_device(clconv_plan *plan, const clconv_host_tensors 
     clconv_tensors buffers = {{0}, {0}, {0}, {0}, {0}, {0}};
     clconv_buffer *const all[] = {&buffers.input,    &buffers.weights, &buffers.bias,
                                   &buffers.residual, &buffers.output,  &buffers.workspace};
-    size_t elements = 0;
+    tensor_row rows[5];
+    size_t count = list_tensors(rows, plan, t->weights != NULL);
     cl_int code;
     cl_command_queue queue = clCreateCommandQueue(device->context, device->id, 0, &code);
     clconv_status status = clconv__cl_check(code, "clCreateCommandQueue");
-    if (status || (status = upload(&buffers, plan, t)) ||
-        (status = clconv__plan_enqueue(plan, queue, &buffers, 0, NULL, NULL)) ||
-        (status = clconv_tensor_elements(&elements, &plan->problem, CLCONV_OUTPUT)))
-        goto done;
-    size_t bytes = elements * clconv_type_size(clconv_tensor_type(&plan->problem, CLCONV_OUTPUT));
-    status = clconv__cl_check(clEnqueueReadBuffer(queue, buffers.output.memory, CL_TRUE, 0, bytes,
-                                                  t->output, 0, NULL, NULL),
-                              "clEnqueueReadBuffer");
-done:
+    if (!status && !(status = upload(&buffers, plan, rows, count, t)) &&
+        !(status = clconv__plan_enqueue(plan, queue, &buffers, 0, NULL, NULL)))
+        status = download(queue, &buffers, rows, count, t);
     for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i)
         if (all[i]->memory)
             clReleaseMemObject(all[i]->memory);

@@ -126,6 +126,28 @@ static clconv_status check_scalars(const clconv_problem *p) {
     return CLCONV_OK;
 }
 
+/* What the gradients have no use for. */
+static clconv_status check_direction(const clconv_problem *p) {
+    const char *name = clconv__direction_names[p->direction];
+    if (p->direction == CLCONV_FORWARD || p->direction == CLCONV_TRANSPOSED)
+        return CLCONV_OK;
+    if (is_integer(p))
+        return clconv__fail(CLCONV_INVALID_PROBLEM,
+                            "direction %s is of floating-point types, but type is %s", name,
+                            clconv__type_names[p->type]);
+    if (p->activation != CLCONV_ACTIVATION_NONE)
+        return clconv__fail(CLCONV_INVALID_PROBLEM, "activation is %s, but direction %s has none",
+                            clconv__activation_names[p->activation], name);
+    if (p->has_residual)
+        return clconv__fail(CLCONV_INVALID_PROBLEM, "has_residual is %d, but direction %s has none",
+                            p->has_residual, name);
+    if (p->has_bias && p->direction == CLCONV_BACKWARD_DATA)
+        return clconv__fail(CLCONV_INVALID_PROBLEM,
+                            "has_bias is %d, but the bias plays no part in direction %s",
+                            p->has_bias, name);
+    return CLCONV_OK;
+}
+
 static clconv_status check_zero_point(const char *field, int32_t value, clconv_type type) {
     const clconv__type_facts *facts = clconv__type(type);
     if (value < facts->smallest || value > facts->largest)
@@ -340,7 +362,7 @@ static clconv_status tensor_shape(size_t extent[], size_t stride[], const clconv
     if (view) {
         memcpy(stride, view, CLCONV_TENSOR_AXES * sizeof *stride);
         return check_view(extent, stride, tensor == CLCONV_INPUT ? "input" : "output",
-                          tensor != CLCONV_INPUT);
+                          tensor != CLCONV_INPUT || p->direction == CLCONV_BACKWARD_DATA);
     }
     int last =
         tensor == CLCONV_WEIGHTS ? p->weights_layout == CLCONV_OHWI : p->layout == CLCONV_NHWC;
@@ -402,7 +424,8 @@ static clconv_status validate(const clconv_problem *p, size_t output[]) {
                             "CLCONV_PROBLEM_INIT",
                             p->version, CLCONV_PROBLEM_VERSION);
     if ((status = check_enums(p)) || (status = check_counts(p)) || (status = check_spatial(p)) ||
-        (status = check_scalars(p)) || (status = check_integer(p)) || (status = check_name(p)) ||
+        (status = check_scalars(p)) || (status = check_direction(p)) ||
+        (status = check_integer(p)) || (status = check_name(p)) ||
         (status = output_extents(output, p)))
         return status;
     return check_tensors(p, output);
@@ -455,19 +478,58 @@ clconv_status clconv_tensor_elements(size_t *elements, const clconv_problem *pro
                 tensor_names[tensor]);
 }
 
+int clconv_tensor_is_computed(const clconv_problem *problem, clconv_tensor tensor) {
+    if (!problem)
+        return 0;
+    switch (problem->direction) {
+    case CLCONV_BACKWARD_DATA:
+        return tensor == CLCONV_INPUT;
+    case CLCONV_BACKWARD_WEIGHTS:
+        return tensor == CLCONV_WEIGHTS || (tensor == CLCONV_BIAS && problem->has_bias);
+    case CLCONV_FORWARD:
+    case CLCONV_TRANSPOSED:
+        break;
+    }
+    return tensor == CLCONV_OUTPUT;
+}
+
+clconv_tensor clconv__result_of(const clconv_problem *p) {
+    return clconv_tensor_is_computed(p, CLCONV_INPUT)     ? CLCONV_INPUT
+           : clconv_tensor_is_computed(p, CLCONV_WEIGHTS) ? CLCONV_WEIGHTS
+                                                          : CLCONV_OUTPUT;
+}
+
+static size_t product(const size_t extent[]) {
+    return extent[0] * extent[1] * extent[2];
+}
+
+/* Of the gradient of the input: its source is the output, its result the input. */
+static void turn_around(clconv__geometry *g) {
+    const clconv__geometry forward = *g;
+    memcpy(g->input, forward.output, sizeof g->input);
+    memcpy(g->output, forward.input, sizeof g->output);
+    memcpy(g->input_stride, forward.output_stride, sizeof g->input_stride);
+    memcpy(g->output_stride, forward.input_stride, sizeof g->output_stride);
+    g->in_per_group = forward.out_per_group;
+    g->out_per_group = forward.in_per_group;
+}
+
 clconv_status clconv__geometry_of(clconv__geometry *g, const clconv_problem *p) {
     size_t extent[CLCONV_TENSOR_AXES];
     clconv_status status = validate(p, g->output);
-    if (status)
+    if (status || (status = tensor_shape(extent, g->input_stride, p, CLCONV_INPUT, g->output)) ||
+        (status = tensor_shape(extent, g->weights_stride, p, CLCONV_WEIGHTS, g->output)) ||
+        (status = tensor_shape(extent, g->output_stride, p, CLCONV_OUTPUT, g->output)))
         return status;
+    memcpy(g->input, p->input, sizeof g->input);
     g->in_per_group = p->in_channels / p->groups;
     g->out_per_group = p->out_channels / p->groups;
-    g->taps = g->in_per_group * p->kernel[0] * p->kernel[1] * p->kernel[2];
-    g->pixels = g->output[0] * g->output[1] * g->output[2];
-    if ((status = tensor_shape(extent, g->input_stride, p, CLCONV_INPUT, g->output)) ||
-        (status = tensor_shape(extent, g->weights_stride, p, CLCONV_WEIGHTS, g->output)))
-        return status;
-    return tensor_shape(extent, g->output_stride, p, CLCONV_OUTPUT, g->output);
+    if (p->direction == CLCONV_BACKWARD_DATA)
+        turn_around(g);
+    g->pixels = product(g->output);
+    g->taps = p->direction == CLCONV_BACKWARD_WEIGHTS ? p->batch * g->pixels
+                                                      : g->in_per_group * product(p->kernel);
+    return CLCONV_OK;
 }
 
 clconv__scalars clconv__scalars_of(const clconv_problem *p) {
@@ -506,17 +568,16 @@ clconv_status clconv_problem_pad(clconv_problem *problem, clconv_padding padding
 }
 
 double clconv_problem_flops(const clconv_problem *problem) {
-    clconv__geometry g;
-    if (clconv__geometry_of(&g, problem))
+    size_t output[CLCONV_SPATIAL_AXES];
+    if (validate(problem, output))
         return 0;
-    double places = problem->direction == CLCONV_TRANSPOSED
-                        ? (double)problem->input[0] * (double)problem->input[1] *
-                              (double)problem->input[2] * (double)problem->in_channels
-                        : (double)g.pixels * (double)problem->out_channels;
-    double per_place = (double)g.taps;
-    if (problem->direction == CLCONV_TRANSPOSED)
-        per_place = per_place / (double)g.in_per_group * (double)g.out_per_group;
-    return 2 * places * per_place * (double)problem->batch;
+    /* Every tap meets each place of the smaller side of a stride: all directions do the same. */
+    const size_t *places = problem->direction == CLCONV_TRANSPOSED ? problem->input : output;
+    double products = (double)problem->batch * (double)problem->in_channels *
+                      (double)(problem->out_channels / problem->groups);
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        products *= (double)places[axis] * (double)problem->kernel[axis];
+    return 2 * products;
 }
 
 /* One more layer: its taps are spread by the strides of the layers before. */

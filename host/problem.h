@@ -21,17 +21,31 @@ extern const char *const clconv__activation_names[];
 /** Parameters that an activation uses, 0 to 2. */
 int clconv__activation_parameters(clconv_activation activation);
 
-/** A valid problem with everything derived that loops need. Axis 0 of the weights is O. */
+/**
+ * A valid problem with everything derived that loops need. Input and output are where the problem
+ * reads and writes: for the gradient of the input the two have changed places. For the gradient of
+ * the weights they are those of forward, and both are read. The weights' strides are those of
+ * memory, axis 0 being O, or for a transposed convolution the input's channels.
+ */
 typedef struct clconv__geometry {
+    size_t input[CLCONV_SPATIAL_AXES];
     size_t output[CLCONV_SPATIAL_AXES];
     size_t in_per_group;  /* input channels that one output channel sees */
     size_t out_per_group; /* output channels of one group */
-    size_t taps;          /* in_per_group * kernel elements: products per output, K */
+    size_t taps;          /* products per element that is computed, at most: K */
     size_t pixels;        /* output elements per channel and picture */
     size_t input_stride[CLCONV_TENSOR_AXES];
     size_t weights_stride[CLCONV_TENSOR_AXES];
     size_t output_stride[CLCONV_TENSOR_AXES];
 } clconv__geometry;
+
+/** 1 where results are gathered through strides: gradient of the input, transposed convolution. */
+static inline int clconv__gathers(const clconv_problem *problem) {
+    return problem->direction == CLCONV_BACKWARD_DATA || problem->direction == CLCONV_TRANSPOSED;
+}
+
+/** The tensor that is computed; of the weights' direction not the bias. */
+clconv_tensor clconv__result_of(const clconv_problem *problem);
 
 /** Validates and derives. */
 clconv_status clconv__geometry_of(clconv__geometry *geometry, const clconv_problem *problem);

@@ -11,14 +11,27 @@
 /* Neighbouring outputs that are summed together, so that their sums stay in registers. */
 enum { TILE = 8 };
 
+/*
+ * One picture lies in a buffer with zeros around its elements and, where the result is gathered
+ * through strides, between them: element e of an axis at origin + e*spread. Windows of the kernel
+ * then lie `step` apart, and gathering is a correlation with the kernel turned around.
+ */
 typedef struct judge {
     const clconv_problem *problem;
     const clconv_host_tensors *tensors;
     clconv__geometry g;
     clconv__scalars scalars;
-    size_t padded[CLCONV_SPATIAL_AXES]; /* extents of a channel with its zeros around it */
-    double *input;   /* one picture, padded: [channel][d][h][w], and slack for the last tile */
-    double *weights; /* [out channel][in channel of the group][kernel], flipped if need be */
+    int gathers;              /* the gradient of the input, or a transposed convolution */
+    const void *source, *old; /* tensors: what is read with the weights, and the result's content */
+    size_t in_channels, out_channels; /* of all groups, where the problem reads and writes */
+    size_t padded[CLCONV_SPATIAL_AXES];
+    size_t origin[CLCONV_SPATIAL_AXES]; /* may be negative, and then wraps around */
+    size_t spread[CLCONV_SPATIAL_AXES];
+    size_t step[CLCONV_SPATIAL_AXES];
+    double *input;    /* one picture: [channel][d][h][w], and slack for the last tile */
+    double *weights;  /* [out channel][in channel of the group][kernel], flipped if need be */
+    double *gradient; /* of one picture's output: [channel][d][h][w] */
+    double *sums, *magnitudes; /* of the weights' and then the bias's gradients */
     double *output, *bound;
     size_t picture;
 } judge;
@@ -27,23 +40,30 @@ static size_t product(const size_t extent[]) {
     return extent[0] * extent[1] * extent[2];
 }
 
+static size_t flipped(const clconv_problem *p, int axis, size_t k, int is_flipped) {
+    return is_flipped ? p->kernel[axis] - 1 - k : k;
+}
+
 /* ---- tensors to dense doubles ---- */
 
-static void load_weights(void *context, size_t out_channel) {
+static void load_weights(void *context, size_t channel) {
     judge *j = context;
     const clconv_problem *p = j->problem;
     const size_t *stride = j->g.weights_stride, *kernel = p->kernel;
+    const int flips = (p->mode == CLCONV_CONVOLUTION) != j->gathers;
+    const size_t group = channel / j->g.out_per_group, local = channel % j->g.out_per_group;
     clconv_type type = clconv_tensor_type(p, CLCONV_WEIGHTS);
-    double *to = j->weights + out_channel * j->g.taps;
+    double *to = j->weights + channel * j->g.taps;
     for (size_t c = 0; c < j->g.in_per_group; ++c)
         for (size_t d = 0; d < kernel[0]; ++d)
             for (size_t h = 0; h < kernel[1]; ++h)
                 for (size_t w = 0; w < kernel[2]; ++w) {
-                    int flip = p->mode == CLCONV_CONVOLUTION;
-                    size_t at = out_channel * stride[0] + c * stride[1] +
-                                (flip ? kernel[0] - 1 - d : d) * stride[2] +
-                                (flip ? kernel[1] - 1 - h : h) * stride[3] +
-                                (flip ? kernel[2] - 1 - w : w) * stride[4];
+                    size_t at = flipped(p, 0, d, flips) * stride[2] +
+                                flipped(p, 1, h, flips) * stride[3] +
+                                flipped(p, 2, w, flips) * stride[4];
+                    at += j->gathers
+                              ? (group * j->g.in_per_group + c) * stride[0] + local * stride[1]
+                              : channel * stride[0] + c * stride[1];
                     *to++ =
                         clconv_element_get(j->tensors->weights, type, at) - p->weights_zero_point;
                 }
@@ -52,19 +72,23 @@ static void load_weights(void *context, size_t out_channel) {
 static void load_channel(void *context, size_t channel) {
     judge *j = context;
     const clconv_problem *p = j->problem;
-    const size_t *stride = j->g.input_stride, *extent = j->padded;
+    const size_t *stride = j->g.input_stride, *extent = j->padded, *in = j->g.input;
     double *to = j->input + channel * product(extent);
     memset(to, 0, product(extent) * sizeof *to);
-    for (size_t d = 0; d < p->input[0]; ++d)
-        for (size_t h = 0; h < p->input[1]; ++h) {
+    for (size_t d = 0; d < in[0]; ++d)
+        for (size_t h = 0; h < in[1]; ++h) {
             size_t from =
                 j->picture * stride[0] + channel * stride[1] + d * stride[2] + h * stride[3];
-            double *row = to +
-                          ((d + p->pad_begin[0]) * extent[1] + h + p->pad_begin[1]) * extent[2] +
-                          p->pad_begin[2];
-            for (size_t w = 0; w < p->input[2]; ++w)
-                row[w] = clconv_element_get(j->tensors->input, p->type, from + w * stride[4]) -
-                         p->input_zero_point;
+            size_t at_d = j->origin[0] + d * j->spread[0], at_h = j->origin[1] + h * j->spread[1];
+            if (at_d >= extent[0] || at_h >= extent[1])
+                continue;
+            double *row = to + (at_d * extent[1] + at_h) * extent[2];
+            for (size_t w = 0; w < in[2]; ++w) {
+                size_t at_w = j->origin[2] + w * j->spread[2];
+                if (at_w < extent[2])
+                    row[at_w] = clconv_element_get(j->source, p->type, from + w * stride[4]) -
+                                p->input_zero_point;
+            }
         }
 }
 
@@ -162,7 +186,8 @@ double clconv__lipschitz(const clconv_problem *p) {
 /* Roundings on the longest path from a product to the output. */
 static double roundings(const judge *j) {
     const clconv_problem *p = j->problem;
-    return (double)j->g.taps + (j->scalars.alpha != 1) + !!p->has_bias + !!p->has_residual +
+    const int adds_bias = p->has_bias && p->direction != CLCONV_BACKWARD_WEIGHTS;
+    return (double)j->g.taps + (j->scalars.alpha != 1) + adds_bias + !!p->has_residual +
            2 * (j->scalars.beta != 0);
 }
 
@@ -206,7 +231,7 @@ static size_t locate(size_t *in_memory, const judge *j, size_t channel, size_t d
     const size_t *stride = j->g.output_stride, *extent = j->g.output;
     *in_memory = j->picture * stride[0] + channel * stride[1] + d * stride[2] + h * stride[3] +
                  w * stride[4];
-    return (((j->picture * j->problem->out_channels + channel) * extent[0] + d) * extent[1] + h) *
+    return (((j->picture * j->out_channels + channel) * extent[0] + d) * extent[1] + h) *
                extent[2] +
            w;
 }
@@ -220,7 +245,7 @@ static void finish(const judge *j, size_t channel, size_t d, size_t h, size_t w,
     size_t in_memory, dense = locate(&in_memory, j, channel, d, h, w);
     double bias = p->has_bias ? clconv_element_get(t->bias, type, channel) : 0;
     double residual = p->has_residual ? clconv_element_get(t->residual, type, in_memory) : 0;
-    double old = s->beta != 0 ? s->beta * clconv_element_get(t->output, type, in_memory) : 0;
+    double old = s->beta != 0 ? s->beta * clconv_element_get(j->old, type, in_memory) : 0;
     double v = s->alpha * sum + bias + residual + old;
     double r = activations[p->activation].function(v, s->a, s->b);
     j->output[dense] = r;
@@ -233,19 +258,139 @@ static void finish(const judge *j, size_t channel, size_t d, size_t h, size_t w,
 /* One row of outputs: index counts channel, then d, then h. */
 static void judge_row(void *context, size_t index) {
     const judge *j = context;
-    const clconv_problem *p = j->problem;
     const size_t *out = j->g.output, *extent = j->padded;
     size_t h = index % out[1], d = index / out[1] % out[0], channel = index / out[1] / out[0];
     size_t group = channel / j->g.out_per_group;
     const double *row = j->input + group * j->g.in_per_group * product(extent) +
-                        (d * p->stride[0] * extent[1] + h * p->stride[1]) * extent[2];
+                        (d * j->step[0] * extent[1] + h * j->step[1]) * extent[2];
     const double *weights = j->weights + channel * j->g.taps;
     for (size_t w = 0; w < out[2]; w += TILE) {
         double sum[TILE] = {0}, magnitude[TILE] = {0};
-        sum_taps(sum, magnitude, j, row + w * p->stride[2], weights, p->stride[2]);
+        sum_taps(sum, magnitude, j, row + w * j->step[2], weights, j->step[2]);
         for (size_t i = 0; i < TILE && w + i < out[2]; ++i)
             finish(j, channel, d, h, w + i, sum[i], magnitude[i]);
     }
+}
+
+/* ---- the gradient of the weights and the bias ---- */
+
+/* One channel of one picture's output gradient, dense; its sum is part of the bias's gradient. */
+static void load_gradient(void *context, size_t channel) {
+    judge *j = context;
+    const clconv_problem *p = j->problem;
+    const size_t *stride = j->g.output_stride, *out = j->g.output;
+    double *to = j->gradient + channel * j->g.pixels;
+    const size_t bias = p->out_channels * j->g.in_per_group * product(p->kernel) + channel;
+    for (size_t d = 0; d < out[0]; ++d)
+        for (size_t h = 0; h < out[1]; ++h)
+            for (size_t w = 0; w < out[2]; ++w, ++to) {
+                *to = clconv_element_get(j->tensors->output, p->type,
+                                         j->picture * stride[0] + channel * stride[1] +
+                                             d * stride[2] + h * stride[3] + w * stride[4]);
+                j->sums[bias] += *to;
+                j->magnitudes[bias] += fabs(*to);
+            }
+}
+
+/* Adds products of a row of gradients and inputs `step` apart, in TILE sums. */
+static void add_row(double sum[TILE], double magnitude[TILE], const double *gradient,
+                    const double *input, size_t step, size_t count) {
+    size_t w = 0;
+    for (; w + TILE <= count; w += TILE)
+        for (size_t i = 0; i < TILE; ++i) {
+            double term = gradient[w + i] * input[(w + i) * step];
+            sum[i] += term;
+            magnitude[i] += fabs(term);
+        }
+    for (; w < count; ++w) {
+        double term = gradient[w] * input[w * step];
+        sum[0] += term;
+        magnitude[0] += fabs(term);
+    }
+}
+
+/* One weight's part that comes from the picture; input is where its tap meets the first output. */
+static void add_picture(const judge *j, const double *gradient, const double *input,
+                        size_t weight) {
+    const size_t *out = j->g.output, *extent = j->padded;
+    double sum[TILE] = {0}, magnitude[TILE] = {0};
+    for (size_t d = 0; d < out[0]; ++d)
+        for (size_t h = 0; h < out[1]; ++h)
+            add_row(sum, magnitude, gradient + (d * out[1] + h) * out[2],
+                    input + (d * j->step[0] * extent[1] + h * j->step[1]) * extent[2], j->step[2],
+                    out[2]);
+    for (int i = 0; i < TILE; ++i) {
+        j->sums[weight] += sum[i];
+        j->magnitudes[weight] += magnitude[i];
+    }
+}
+
+/* All weights of one output channel, in the order of the reference's result. */
+static void add_filter(void *context, size_t channel) {
+    judge *j = context;
+    const clconv_problem *p = j->problem;
+    const size_t *kernel = p->kernel, *extent = j->padded;
+    const int flips = p->mode == CLCONV_CONVOLUTION;
+    const size_t group = channel / j->g.out_per_group;
+    const double *gradient = j->gradient + channel * j->g.pixels;
+    size_t weight = channel * j->g.in_per_group * product(kernel);
+    for (size_t c = 0; c < j->g.in_per_group; ++c)
+        for (size_t d = 0; d < kernel[0]; ++d)
+            for (size_t h = 0; h < kernel[1]; ++h)
+                for (size_t w = 0; w < kernel[2]; ++w, ++weight) {
+                    size_t plane = (group * j->g.in_per_group + c) * extent[0] +
+                                   flipped(p, 0, d, flips) * p->dilation[0];
+                    size_t row = plane * extent[1] + flipped(p, 1, h, flips) * p->dilation[1];
+                    add_picture(j, gradient,
+                                j->input + row * extent[2] +
+                                    flipped(p, 2, w, flips) * p->dilation[2],
+                                weight);
+                }
+}
+
+static void finish_gradient(const judge *j, size_t index, const void *old, size_t in_memory) {
+    const clconv__scalars *s = &j->scalars;
+    double sum = s->alpha * j->sums[index], magnitude = j->magnitudes[index];
+    double before =
+        s->beta != 0 ? s->beta * clconv_element_get(old, j->problem->type, in_memory) : 0;
+    j->output[index] = sum + before;
+    if (j->bound)
+        j->bound[index] = error_bound(j, sum + before, sum + before,
+                                      fabs(s->alpha) * magnitude + fabs(before), magnitude);
+}
+
+static void finish_gradients(const judge *j) {
+    const clconv_problem *p = j->problem;
+    const size_t *stride = j->g.weights_stride, *kernel = p->kernel;
+    const size_t in = j->g.in_per_group, weights = p->out_channels * in * product(kernel);
+    for (size_t i = 0; i < weights; ++i) {
+        size_t w = i % kernel[2], h = i / kernel[2] % kernel[1];
+        size_t d = i / kernel[2] / kernel[1] % kernel[0], filter = i / product(kernel);
+        finish_gradient(j, i, j->old,
+                        filter / in * stride[0] + filter % in * stride[1] + d * stride[2] +
+                            h * stride[3] + w * stride[4]);
+    }
+    for (size_t c = 0; p->has_bias && c < p->out_channels; ++c)
+        finish_gradient(j, weights + c, j->tensors->bias, c);
+}
+
+static clconv_status judge_gradients(judge *j) {
+    const clconv_problem *p = j->problem;
+    const size_t outputs = p->out_channels * j->g.pixels;
+    const size_t results = p->out_channels * (j->g.in_per_group * product(p->kernel) + 1);
+    j->gradient = malloc(outputs * sizeof(double));
+    j->sums = calloc(results, sizeof(double));
+    j->magnitudes = calloc(results, sizeof(double));
+    if (!j->gradient || !j->sums || !j->magnitudes)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "the reference needs %zu and %zu doubles",
+                            outputs, results);
+    for (j->picture = 0; j->picture < p->batch; ++j->picture) {
+        clconv__parallel_for(p->in_channels, load_channel, j);
+        clconv__parallel_for(p->out_channels, load_gradient, j);
+        clconv__parallel_for(p->out_channels, add_filter, j);
+    }
+    finish_gradients(j);
+    return CLCONV_OK;
 }
 
 /* ---- */
@@ -254,30 +399,50 @@ static clconv_status check_tensors(const clconv_problem *p, const clconv_host_te
     const struct {
         const char *name;
         const void *data;
-        int needed;
-    } rows[] = {{"input", t->input, 1},
-                {"weights", t->weights, 1},
-                {"bias", t->bias, p->has_bias},
-                {"residual", t->residual, p->has_residual},
-                {"output (read because beta is not 0)", t->output, p->beta != 0}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i)
-        if (rows[i].needed && !rows[i].data)
-            return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.%s is NULL", rows[i].name);
+        clconv_tensor tensor;
+        int is_there;
+    } rows[] = {{"input", t->input, CLCONV_INPUT, 1},
+                {"weights", t->weights, CLCONV_WEIGHTS, 1},
+                {"bias", t->bias, CLCONV_BIAS, p->has_bias},
+                {"residual", t->residual, CLCONV_RESIDUAL, p->has_residual},
+                {"output", t->output, CLCONV_OUTPUT, 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        int is_computed = clconv_tensor_is_computed(p, rows[i].tensor);
+        if (rows[i].is_there && !rows[i].data && (!is_computed || p->beta != 0))
+            return clconv__fail(CLCONV_INVALID_ARGUMENT, "tensors.%s%s is NULL", rows[i].name,
+                                is_computed ? " (read because beta is not 0)" : "");
+    }
     return CLCONV_OK;
+}
+
+/* Where a picture's elements lie in the buffer; nonzero where its extents overflow. */
+static int place_axis(judge *j, int axis) {
+    const clconv_problem *p = j->problem;
+    const size_t reach = p->dilation[axis] * (p->kernel[axis] - 1);
+    if (!j->gathers) {
+        j->origin[axis] = p->pad_begin[axis];
+        j->spread[axis] = 1;
+        j->step[axis] = p->stride[axis];
+        j->padded[axis] = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
+        return 0;
+    }
+    j->origin[axis] = reach - p->pad_begin[axis];
+    j->spread[axis] = p->stride[axis];
+    j->step[axis] = 1;
+    return __builtin_add_overflow(j->g.output[axis], reach, &j->padded[axis]);
 }
 
 /* Extents with padding, and doubles for one padded picture with slack behind its last tile. */
 static clconv_status measure(judge *j, size_t *input_count, size_t *weights_count) {
-    const clconv_problem *p = j->problem;
-    size_t count = p->in_channels, slack;
+    size_t count = j->in_channels, slack;
     int overflows = 0;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
-        j->padded[axis] = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
+        overflows |= place_axis(j, axis);
         overflows |= __builtin_mul_overflow(count, j->padded[axis], &count);
     }
-    overflows |= __builtin_mul_overflow(p->stride[2], TILE, &slack);
+    overflows |= __builtin_mul_overflow(j->step[2], TILE, &slack);
     overflows |= __builtin_add_overflow(count, slack, &count);
-    overflows |= __builtin_mul_overflow(p->out_channels, j->g.taps, weights_count);
+    overflows |= __builtin_mul_overflow(j->out_channels, j->g.taps, weights_count);
     *input_count = count;
     if (overflows || count > SIZE_MAX / sizeof(double) ||
         *weights_count > SIZE_MAX / sizeof(double))
@@ -286,34 +451,52 @@ static clconv_status measure(judge *j, size_t *input_count, size_t *weights_coun
     return CLCONV_OK;
 }
 
+static void judge_pictures(judge *j) {
+    clconv__parallel_for(j->out_channels, load_weights, j);
+    for (j->picture = 0; j->picture < j->problem->batch; ++j->picture) {
+        clconv__parallel_for(j->in_channels, load_channel, j);
+        clconv__parallel_for(j->out_channels * j->g.output[0] * j->g.output[1], judge_row, j);
+    }
+}
+
+static void describe(judge *j) {
+    const clconv_problem *p = j->problem;
+    const clconv_host_tensors *t = j->tensors;
+    const void *const tensors[] = {t->input, t->weights, t->bias, t->residual, t->output};
+    j->gathers = clconv__gathers(p);
+    j->source = p->direction == CLCONV_BACKWARD_DATA ? t->output : t->input;
+    j->old = tensors[clconv__result_of(p)];
+    j->in_channels = j->g.in_per_group * p->groups;
+    j->out_channels = j->g.out_per_group * p->groups;
+    j->scalars = clconv__scalars_of(p);
+}
+
 clconv_status clconv__reference(double *output, double *bound, const clconv_problem *problem,
                                 const clconv_host_tensors *tensors) {
     judge j = {.problem = problem, .tensors = tensors, .output = output, .bound = bound};
+    const int computes_weights = problem && problem->direction == CLCONV_BACKWARD_WEIGHTS;
     size_t input_count, weights_count;
     clconv_status status = clconv__geometry_of(&j.g, problem);
-    if (status)
+    if (status || (status = check_tensors(problem, tensors)))
         return status;
-    if (problem->direction != CLCONV_FORWARD)
-        return clconv__fail(CLCONV_UNSUPPORTED, "direction %s has no reference",
-                            clconv__direction_names[problem->direction]);
-    if ((status = check_tensors(problem, tensors)) ||
-        (status = measure(&j, &input_count, &weights_count)))
+    describe(&j);
+    if ((status = measure(&j, &input_count, &weights_count)))
         return status;
-    j.scalars = clconv__scalars_of(problem);
+    if (computes_weights)
+        weights_count = 1; /* they are not read */
     j.input = calloc(input_count, sizeof *j.input);
     j.weights = malloc(weights_count * sizeof *j.weights);
-    if (!j.input || !j.weights) {
+    if (!j.input || !j.weights)
         status = clconv__fail(CLCONV_OUT_OF_MEMORY, "the reference needs %zu and %zu doubles",
                               input_count, weights_count);
-        goto done;
-    }
-    clconv__parallel_for(problem->out_channels, load_weights, &j);
-    for (j.picture = 0; j.picture < problem->batch; ++j.picture) {
-        clconv__parallel_for(problem->in_channels, load_channel, &j);
-        clconv__parallel_for(problem->out_channels * j.g.output[0] * j.g.output[1], judge_row, &j);
-    }
-done:
+    else if (computes_weights)
+        status = judge_gradients(&j);
+    else
+        judge_pictures(&j);
     free(j.input);
     free(j.weights);
+    free(j.gradient);
+    free(j.sums);
+    free(j.magnitudes);
     return status;
 }

@@ -21,8 +21,8 @@
  *   clconv_last_message() then holds a sentence that names the argument and its value.
  * - An out-parameter comes first. On failure a handle is set to NULL and other outputs keep their
  *   content, unless a function says otherwise. Every destroy function accepts NULL.
- * - Extents, strides, pads and dilations are counted in elements; offsets are in elements too;
- * sizes that end in `_size` or `_bytes` are in bytes.
+ * - Extents, strides, pads and dilations are counted in elements, and so are offsets. Sizes whose
+ *   names end in `_size` or `_bytes` are in bytes.
  * - The library never prints, exits or aborts.
  * - Devices and plans may be shared between threads; creating and destroying one object is done by
  *   one thread, and clconv_plan_pack_weights() must have returned before others use the plan.
@@ -149,7 +149,10 @@ typedef enum clconv_type {
 /** Order of the axes of input, residual and output in memory. */
 typedef enum clconv_layout { CLCONV_NCHW, CLCONV_NHWC } clconv_layout;
 
-/** Order of the axes of the weights in memory. */
+/**
+ * Order of the axes of the weights in memory. Of a transposed convolution O stands for the input
+ * channels and I for the output channels of a group: oihw is [in][out/groups][kernel].
+ */
 typedef enum clconv_weights_layout { CLCONV_OIHW, CLCONV_OHWI } clconv_weights_layout;
 
 /**
@@ -189,10 +192,43 @@ typedef enum clconv_activation {
  * CLCONV_CONVOLUTION w is read at kernel-1-k. With beta = 0 the old output is never read. (Dumoulin
  * and Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, derive the
  * extents; the epilogue is cuDNN's convolution-bias-activation with BLAS's alpha and beta.)
+ *
+ * The direction says which tensors are computed from the others. Their shapes do not depend on it,
+ * so that a training step uses one problem in three directions:
+ *
+ *     direction         input     weights   bias      output    residual
+ *     forward           x         w         b         computed  read
+ *     backward_data     computed  w         -         dy        -
+ *     backward_weights  x         computed  computed  dy        -
+ *     transposed        x         w         b         computed  read
+ *
+ * where dy is the gradient of the forward output, and what is computed is the gradient of the
+ * tensor in whose place it stands; input[...] is where forward reads, and no term where that lies
+ * in the padding:
+ *
+ *     input[n][i][q]   = alpha * (sum over o, p, k with q = p*stride - pad_begin + k*dilation
+ *                        of output[n][o][p] * w[o][i][k]) + beta*input[n][i][q]
+ *     weights[o][i][k] = alpha * (sum over n, p of output[n][o][p] *
+ *                        input[n][i][p*stride - pad_begin + k*dilation]) + beta*weights[o][i][k]
+ *     bias[o]          = alpha * (sum over n, p of output[n][o][p]) + beta*bias[o]
+ *
+ * The backward directions have no activation and no residual, and are of the floating-point types.
+ * beta = 1 adds to gradients that are there. backward_weights computes the bias with has_bias; the
+ * bias alone when the call's `weights` is NULL. What is computed must not overlap what is read.
+ *
+ * Transposed convolution is what takes the output of a convolution back to the extents of its
+ * input, as a forward operation: from `input` of in_channels to `output` of out_channels, with
+ * weights [in_channels][out_channels/groups][kernel], as in ONNX's ConvTranspose,
+ *
+ *     acc[n][o][q] = sum over i, p, k with q = p*stride - pad_begin + k*dilation
+ *                    of input[n][i][p] * w[i][o][k]
+ *
+ * and forward's epilogue. Its pads take elements away from the ends of the output, and
+ * output_padding adds some to the last.
  */
 typedef struct clconv_problem {
     uint32_t version;                           /**< CLCONV_PROBLEM_VERSION */
-    clconv_direction direction;                 /**< which of the three tensors is computed */
+    clconv_direction direction;                 /**< which tensors are computed */
     clconv_mode mode;                           /**< kernel as it is, or flipped */
     clconv_type type;                           /**< of input and weights */
     clconv_layout layout;                       /**< of input, residual and output */
@@ -210,13 +246,13 @@ typedef struct clconv_problem {
     size_t output_padding[CLCONV_SPATIAL_AXES]; /**< transposed convolution only */
     size_t input_strides[CLCONV_TENSOR_AXES];   /**< view: elements per axis; all 0 = dense */
     size_t output_strides[CLCONV_TENSOR_AXES];  /**< the same for output and residual */
-    int has_bias;                               /**< one value per output channel is added */
+    int has_bias;                               /**< one value per output channel */
     int has_residual;                           /**< a tensor shaped like the output is added */
     clconv_activation activation;               /**< applied last */
     double activation_a;                        /**< its first parameter */
     double activation_b;                        /**< its second parameter */
     double alpha;                               /**< factor of the sum */
-    double beta;                                /**< factor of the old output */
+    double beta;                                /**< factor of what is there before */
     int32_t input_zero_point;                   /**< subtracted from every 8-bit input element */
     int32_t weights_zero_point;                 /**< subtracted from every 8-bit weight */
     char name[CLCONV_NAME_SIZE];                /**< a label for reports; may be empty */
@@ -280,6 +316,12 @@ typedef enum clconv_tensor {
     CLCONV_RESIDUAL,
     CLCONV_OUTPUT
 } clconv_tensor;
+
+/**
+ * Whether the direction computes a tensor: 1, or 0 for those that are only read, and for the bias
+ * of a problem without one.
+ */
+CLCONV_API int clconv_tensor_is_computed(const clconv_problem *problem, clconv_tensor tensor);
 
 /** Element type of one tensor of a problem. */
 CLCONV_API clconv_type clconv_tensor_type(const clconv_problem *problem, clconv_tensor tensor);
@@ -447,8 +489,9 @@ CLCONV_API size_t clconv_algorithm_count(void);
 CLCONV_API const char *clconv_algorithm_name(size_t index);
 
 /**
- * Whether an algorithm is for this kind of device at all: 1 for those of OpenCL on an OpenCL device
- * and those of the host on the host, whatever problems they refuse; else 0, as for unknown names.
+ * Whether an algorithm is made for this kind of device: 1, whatever problems it refuses; else 0, as
+ * for unknown names. Plans choose among these. Those of OpenCL that are made for another kind compute
+ * what they do not refuse, too, slowly, where they are named.
  */
 CLCONV_API int clconv_algorithm_is_for(const clconv_device *device, const char *algorithm);
 
@@ -516,6 +559,7 @@ CLCONV_API clconv_status clconv_plan_explain(char *text, size_t size, const clco
  * are not read and may be absent. Blocks until the copy is done. Calling it again replaces the
  * weights.
  * @param weights host memory in the problem's layout; may be freed afterwards
+ * @return CLCONV_UNSUPPORTED in direction backward_weights, which computes them, …
  */
 CLCONV_API clconv_status clconv_plan_pack_weights(clconv_plan *plan, const void *weights);
 
@@ -537,12 +581,12 @@ typedef struct clconv_tensors {
 
 /**
  * Enqueues the convolution on the caller's buffers. Does not block and allocates no device memory,
- * except that im2col_clblast's GEMM is CLBlast's, which builds its programs at its first call and
- * may allocate buffers of its own. Output and workspace must not overlap any other tensor, except
- * that residual and output may be the same.
+ * except that the GEMM of im2col_clblast and col2im_clblast is CLBlast's, which builds its programs
+ * at its first call and may allocate buffers of its own. What is computed and the workspace must
+ * not overlap any other tensor, except that residual and output may be the same.
  * @param queue NULL for the device's own; in-order or out-of-order
  * @param wait,event as in clEnqueueNDRangeKernel; the caller releases the event
- * @return CLCONV_BUFFER_TOO_SMALL, CLCONV_WRONG_CONTEXT, … ; on failure no output was written by
+ * @return CLCONV_BUFFER_TOO_SMALL, CLCONV_WRONG_CONTEXT, … ; on failure nothing was computed by
  *         commands of this call unless the status is CLCONV_OPENCL, CLCONV_CLBLAST or
  *         CLCONV_OUT_OF_MEMORY, which an OpenCL call between two commands may give
  */
@@ -550,7 +594,10 @@ CLCONV_API clconv_status clconv_plan_enqueue(clconv_plan *plan, cl_command_queue
                                              const clconv_tensors *tensors, cl_uint wait_count,
                                              const cl_event *wait, cl_event *event);
 
-/** Tensors in host memory. Those that the problem lacks are not looked at. */
+/**
+ * Tensors in host memory. Those that the problem lacks are not looked at. Most are only read and
+ * therefore const; what the direction computes must be memory that may be written all the same.
+ */
 typedef struct clconv_host_tensors {
     const void *input;
     const void *weights;
@@ -561,8 +608,9 @@ typedef struct clconv_host_tensors {
 
 /**
  * Runs the convolution on host memory and waits for it; manages buffers itself. On the host device
- * nothing is copied. Elements between those of a strided output keep their values. After
- * CLCONV_OUT_OF_MEMORY and the statuses of OpenCL calls the output's content is undefined.
+ * nothing is copied. Elements between those of a strided view keep their values. After
+ * CLCONV_OUT_OF_MEMORY and the statuses of OpenCL calls the content of what is computed is
+ * undefined.
  */
 CLCONV_API clconv_status clconv_plan_run(clconv_plan *plan, const clconv_host_tensors *tensors);
 
@@ -585,8 +633,10 @@ CLCONV_API clconv_status clconv_plan_run(clconv_plan *plan, const clconv_host_te
  * The bound is infinite where a sum may overflow. For the integer types it is 0: results are exact,
  * as long as sum and bias together fit 32 bits.
  *
- * `tensors.output` is read as the old output when beta is not 0, and never written.
- * @param output one double per element, dense, in the order N C D H W
+ * The terms of a bias gradient are the elements of the output's gradient. What the problem computes
+ * is read as the old content when beta is not 0, and never written.
+ * @param output one double per element of what is computed, dense, in the order N C D H W (O I D H
+ * W of the weights, behind which the bias follows)
  * @param bound the same; may be NULL
  */
 CLCONV_API clconv_status clconv_reference(double *output, double *bound,

@@ -28,3 +28,8 @@ if(CLCONV_SANITIZE MATCHES "address")
     "UBSAN_OPTIONS=print_stacktrace=1"
   )
 endif()
+
+# Threads in the child of a process that had some are what a test tries.
+if(CLCONV_SANITIZE MATCHES "thread")
+  set(CLCONV_SANITIZER_ENVIRONMENT "TSAN_OPTIONS=die_after_fork=0")
+endif()

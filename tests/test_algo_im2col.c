@@ -1,11 +1,11 @@
-/* im2col: pictures whose columns exceed its workspace are computed in pieces. */
+/* im2col and col2im: pictures whose columns exceed the workspace are computed in pieces. */
 #include "support/generator.h"
 #include "support/run.h"
 
-static const char name[] = "im2col_clblast";
+static const char im2col[] = "im2col_clblast", col2im[] = "col2im_clblast";
 
 /* Runs a case on every device whose algorithm takes it; returns how many those are. */
-static size_t check_case(const char *text, filling fill) {
+static size_t check_case(const char *text, const char *name, filling fill) {
     clconv_problem problem = CLCONV_PROBLEM_INIT;
     tensor_set set;
     uint64_t random = 7;
@@ -27,16 +27,16 @@ static size_t check_case(const char *text, filling fill) {
     return runs;
 }
 
-static void check_cases(const char *const cases[], size_t count) {
+static void check_cases(const char *const cases[], size_t count, const char *name) {
     size_t runs = 0;
     for (size_t i = 0; i < count; ++i)
-        runs += check_case(cases[i], SMALL_INTEGERS);
+        runs += check_case(cases[i], name, SMALL_INTEGERS);
     if (runs == 0)
-        skip_because("no device runs im2col_clblast");
+        skip_because("no device runs CLBlast's rows");
 }
 
 /* Workspace that a plan asks for; 0 where no device has the algorithm. */
-static size_t workspace_of(const char *text) {
+static size_t workspace_of(const char *text, const char *name) {
     clconv_problem problem = CLCONV_PROBLEM_INIT;
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
     size_t workspace = 0;
@@ -59,9 +59,31 @@ static void test_im2col_large_picture_in_pieces(void **state) {
         "mb2_g2_ic80ih140iw141_oc4kh5kw5_bias_act=relu",
     };
     (void)state;
-    size_t workspace = workspace_of(cases[0]);
+    size_t workspace = workspace_of(cases[0], im2col);
     assert_true(workspace < (size_t)1000 * 18632 * 4);
-    check_cases(cases, COUNT_OF(cases));
+    check_cases(cases, COUNT_OF(cases), im2col);
+}
+
+/* The same columns, whose products are added up. */
+static void test_im2col_weights_of_large_picture_in_pieces(void **state) {
+    static const char *const cases[] = {
+        "ic40ih140iw141_oc2kh5kw5_dir=backward_weights_bias",
+        "mb2_g2_ic80ih140iw141_oc4kh5kw5_dir=backward_weights_beta=1",
+    };
+    (void)state;
+    assert_true(workspace_of(cases[0], im2col) < (size_t)1000 * 18632 * 4);
+    check_cases(cases, COUNT_OF(cases), im2col);
+}
+
+/* 120 channels of 9 taps times 16384 pixels of 4 bytes. */
+static void test_col2im_many_channels_in_pieces(void **state) {
+    static const char *const cases[] = {
+        "ic120ih128iw128_oc2kh3kw3_ph1pw1_dir=backward_data",
+        "g2_ic4ih128iw128_oc240kh3kw3_ph1pw1_dir=transposed_bias_act=relu",
+    };
+    (void)state;
+    assert_true(workspace_of(cases[0], col2im) < (size_t)120 * 9 * 16384 * 4);
+    check_cases(cases, COUNT_OF(cases), col2im);
 }
 
 /* A 1x1 kernel multiplies its input as it lies, but only where pixels lie one behind the other. */
@@ -87,12 +109,14 @@ static void test_im2col_input_as_columns(void **state) {
         "ic5ih6iw7_oc3kh1kw1_sh6sw7",
     };
     (void)state;
-    check_cases(cases, COUNT_OF(cases));
+    check_cases(cases, COUNT_OF(cases), im2col);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_im2col_large_picture_in_pieces),
+        cmocka_unit_test(test_im2col_weights_of_large_picture_in_pieces),
+        cmocka_unit_test(test_col2im_many_channels_in_pieces),
         cmocka_unit_test(test_im2col_input_as_columns),
     };
     return run_group_on_devices(tests);

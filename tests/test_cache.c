@@ -255,10 +255,12 @@ static void test_cache_put_removes_what_was_used_longest_ago(void **state) {
     setenv("CLCONV_CACHE_SIZE", "1", 1); /* MiB: room for three */
     for (int i = 0; i < ENTRIES; ++i, ++*key) {
         clconv__cache_put(key, data, BYTES);
-        clconv_cache_entry newest[ENTRIES];
-        assert_ok(clconv_cache_list(newest, ENTRIES, &size));
+        clconv_cache_entry entries[ENTRIES];
+        assert_ok(clconv_cache_list(entries, ENTRIES, &size));
         assert_int_equal(size, i + 1);
-        snprintf(path, sizeof path, "%.200s/%.63s", folder, newest[i].file);
+        for (int e = 0; e < i; ++e)
+            assert_int_equal(entries[e].used, 1000000 + e);
+        snprintf(path, sizeof path, "%.200s/%.63s", folder, entries[i].file);
         set_last_use(path, 1000000 + i);
     }
     assert_true(clconv__cache_get(&found, &size, "a")); /* which is now used last */

@@ -52,12 +52,35 @@ static void check_tile(const clconv__host_kernel_set *set, size_t accumulator, s
         assert_true(clconv_element_get(a.sums, type, i) == a.expected[i]);
 }
 
+/* Two tiles of pixels; the taps begin at odd places. */
+static void check_sum_taps(const clconv__host_kernel_set *set, size_t accumulator, size_t taps) {
+    static arrays a;
+    const clconv__register_tile *tile = &set->tiles[accumulator];
+    clconv_type type = accumulators[accumulator];
+    size_t count = 2 * tile->width, at[MOST_TAPS];
+    uint64_t random = taps;
+    fill(a.weights, type, taps, &random);
+    fill(a.columns, type, MOST_TAPS * MOST_WIDTH, &random);
+    for (size_t k = 0; k < taps; ++k)
+        at[k] = random_below(&random, MOST_TAPS * MOST_WIDTH - count);
+    tile->sum_taps(taps, a.weights, a.columns, at, a.sums, count);
+    for (size_t i = 0; i < count; ++i) {
+        double sum = 0;
+        for (size_t k = 0; k < taps; ++k)
+            sum += clconv_element_get(a.weights, type, k) *
+                   clconv_element_get(a.columns, type, at[k] + i);
+        assert_true(clconv_element_get(a.sums, type, i) == sum);
+    }
+}
+
 static void check_set(const clconv__host_kernel_set *set) {
     static const size_t taps[] = {0, 1, 2, 3, 15, 16, 17, MOST_TAPS};
     print_message("%s\n", set->name);
     for (size_t accumulator = 0; accumulator < CLCONV__ACC_TYPES; ++accumulator)
-        for (size_t i = 0; i < COUNT_OF(taps); ++i)
+        for (size_t i = 0; i < COUNT_OF(taps); ++i) {
             check_tile(set, accumulator, taps[i]);
+            check_sum_taps(set, accumulator, taps[i]);
+        }
 }
 
 static void test_host_kernels_portable(void **state) {

@@ -60,6 +60,35 @@ static void test_identities_check_sees_each_fault(void **state) {
     }
 }
 
+static double forgets_last_row(const clconv_problem *p, const size_t *place, double right) {
+    return p->direction != CLCONV_FORWARD && place[3] + 1 == p->kernel[CLCONV_H] ? right + 1
+                                                                                 : right;
+}
+
+static void test_identities_check_sees_what_is_not_adjoint(void **state) {
+    static const char *const problems[] = {
+        "g2_ic8ih7iw6_oc6kh3_ph1_dir=backward_data",
+        "ic4ih9_oc3kh3_sh2_ph1_dir=backward_weights_bias_beta=1",
+        "ic4ih5_oc3kh3_sh2_ph1_oph1_dir=transposed_bias_act=relu",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(problems); ++i) {
+        int is_seen = 0;
+        for (uint64_t seed = 0; seed < 4; ++seed) {
+            fault = NULL;
+            report r = checked(problems[i], "host", seed);
+            if (r.verdict != VERDICT_PASSED)
+                fail_msg("%s: %s", problems[i], r.reason);
+            assert_int_equal(runs_asked, 2);
+            fault = forgets_last_row;
+            r = checked(problems[i], "host", seed);
+            is_seen |= r.verdict == VERDICT_WRONG && strstr(r.reason, "adjoint does not hold");
+        }
+        if (!is_seen)
+            fail_msg("nobody saw it in %s", problems[i]);
+    }
+}
+
 static void test_identities_check_without_a_fault(void **state) {
     static const char *const problems[] = {
         "ic1ih1_oc1kh1", "g3_mb2_ic6ih5iw8_oc9kh2kw3_sh2_dh1_bias_act=tanh_layout=nhwc",
@@ -86,6 +115,7 @@ static void test_identities_check_of_an_algorithm_that_rounds(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identities_check_sees_each_fault),
+        cmocka_unit_test(test_identities_check_sees_what_is_not_adjoint),
         cmocka_unit_test(test_identities_check_without_a_fault),
         cmocka_unit_test(test_identities_check_of_an_algorithm_that_rounds),
     };

@@ -1,7 +1,7 @@
 /*
- * ONNX's operator cases for Conv and ConvInteger, on every device. They lie in $CLCONV_ONNX_CASES,
- * one folder per case: case.json with the attributes, x.npy, w.npy, zero points, and y.npy with the
- * expected output.
+ * ONNX's operator cases for Conv, ConvInteger and ConvTranspose, on every device. They lie in
+ * $CLCONV_ONNX_CASES, one folder per case: case.json with the attributes, x.npy, w.npy, zero
+ * points, and y.npy with the expected output.
  */
 #include "cli/npy.h"
 #include "support/run.h"
@@ -58,15 +58,45 @@ static bool is_integer_case(const onnx_case *c) {
     return strcmp(operator_of(c), "ConvInteger") == 0;
 }
 
+static bool is_transposed_case(const onnx_case *c) {
+    return strcmp(operator_of(c), "ConvTranspose") == 0;
+}
+
+static bool is_known_case(const onnx_case *c) {
+    return strcmp(operator_of(c), "Conv") == 0 || is_integer_case(c) || is_transposed_case(c);
+}
+
 /* ---- from a case to a problem ---- */
 
 /* Entry `index` of a list among the effective attributes, which hold ONNX's defaults too. */
-static size_t attribute(const onnx_case *c, const char *name, size_t index) {
+static long signed_attribute(const onnx_case *c, const char *name, size_t index) {
     const cJSON *effective = cJSON_GetObjectItem(c->json, "effective");
     const cJSON *entry = cJSON_GetArrayItem(cJSON_GetObjectItem(effective, name), (int)index);
     if (!cJSON_IsNumber(entry))
         fail_msg("%s: effective.%s[%zu] is missing", c->folder, name, index);
-    return (size_t)cJSON_GetNumberValue(entry);
+    return (long)cJSON_GetNumberValue(entry);
+}
+
+static size_t attribute(const onnx_case *c, const char *name, size_t index) {
+    const long value = signed_attribute(c, name, index);
+    assert_true(value >= 0);
+    return (size_t)value;
+}
+
+/* An output_shape beyond what the input reaches is a negative end padding there. */
+static void fill_transposed_axis(clconv_problem *problem, const onnx_case *c, size_t rank,
+                                 size_t i) {
+    size_t axis = CLCONV_SPATIAL_AXES - rank + i;
+    const long pad_end = signed_attribute(c, "pads_begin_then_end", rank + i);
+    problem->output_padding[axis] = attribute(c, "output_padding", i);
+    problem->pad_end[axis] = pad_end > 0 ? (size_t)pad_end : 0;
+    if (pad_end < 0)
+        problem->output_padding[axis] += (size_t)-pad_end;
+}
+
+static size_t group_count(const onnx_case *c) {
+    const cJSON *effective = cJSON_GetObjectItem(c->json, "effective");
+    return (size_t)cJSON_GetNumberValue(cJSON_GetObjectItem(effective, "group"));
 }
 
 static void fill_axes(clconv_problem *problem, const onnx_case *c) {
@@ -78,7 +108,10 @@ static void fill_axes(clconv_problem *problem, const onnx_case *c) {
         problem->stride[axis] = attribute(c, "strides", i);
         problem->dilation[axis] = attribute(c, "dilations", i);
         problem->pad_begin[axis] = attribute(c, "pads_begin_then_end", i);
-        problem->pad_end[axis] = attribute(c, "pads_begin_then_end", rank + i);
+        if (is_transposed_case(c))
+            fill_transposed_axis(problem, c, rank, i);
+        else
+            problem->pad_end[axis] = attribute(c, "pads_begin_then_end", rank + i);
     }
 }
 
@@ -138,7 +171,13 @@ static clconv_problem problem_of(const onnx_case *c, size_t piece, size_t pieces
     problem.out_channels = c->w.shape[0] / pieces;
     problem.groups = problem.in_channels / c->w.shape[1];
     fill_axes(&problem, c);
-    check_auto_pad(&problem, c);
+    if (is_transposed_case(c)) {
+        problem.direction = CLCONV_TRANSPOSED;
+        problem.groups = group_count(c);
+        problem.out_channels = c->w.shape[1] * problem.groups;
+    } else {
+        check_auto_pad(&problem, c);
+    }
     if (is_integer_case(c)) {
         problem.type = CLCONV_U8;
         problem.input_zero_point = zero_point(c, "x_zero_point", 0);
@@ -238,7 +277,7 @@ static size_t run_case(onnx_case *c) {
 }
 
 static void test_onnx_cases_on_every_device(void **state) {
-    size_t cases = 0, wrong = 0;
+    size_t cases = 0, transposed = 0, wrong = 0;
     DIR *folder = opendir(cases_folder());
     (void)state;
     if (!folder) {
@@ -251,7 +290,8 @@ static void test_onnx_cases_on_every_device(void **state) {
         snprintf(c.folder, sizeof c.folder, "%s/%s", cases_folder(), entry->d_name);
         snprintf(path, sizeof path, "%s/case.json", c.folder);
         c.json = read_json(path);
-        if (c.json && (strcmp(operator_of(&c), "Conv") == 0 || is_integer_case(&c))) {
+        if (c.json && is_known_case(&c)) {
+            transposed += is_transposed_case(&c);
             wrong += run_case(&c);
             ++cases;
         }
@@ -259,7 +299,7 @@ static void test_onnx_cases_on_every_device(void **state) {
     }
     closedir(folder);
     print_message("%zu cases\n", cases);
-    assert_true(cases > 0);
+    assert_true(cases > transposed && transposed > 0);
     assert_int_equal(wrong, 0);
 }
 

@@ -377,6 +377,79 @@ static void test_problem_validate_transposed(void **state) {
     assert_fails(clconv_problem_validate(&problem), CLCONV_INVALID_PROBLEM, "axis w");
 }
 
+static void test_problem_validate_gradients_have_no_epilogue(void **state) {
+    static const struct {
+        clconv_direction direction;
+        clconv_type type;
+        clconv_activation activation;
+        int has_bias, has_residual;
+        const char *text; /* of the refusal; NULL for none */
+    } rows[] = {
+        {CLCONV_BACKWARD_DATA, CLCONV_F16, CLCONV_ACTIVATION_NONE, 0, 0, NULL},
+        {CLCONV_BACKWARD_DATA, CLCONV_F32, CLCONV_RELU, 0, 0, "activation is relu"},
+        {CLCONV_BACKWARD_DATA, CLCONV_F32, CLCONV_ACTIVATION_NONE, 1, 0, "has_bias is 1"},
+        {CLCONV_BACKWARD_DATA, CLCONV_F32, CLCONV_ACTIVATION_NONE, 0, 1, "has_residual is 1"},
+        {CLCONV_BACKWARD_DATA, CLCONV_S8, CLCONV_ACTIVATION_NONE, 0, 0, "type is s8"},
+        {CLCONV_BACKWARD_WEIGHTS, CLCONV_BF16, CLCONV_ACTIVATION_NONE, 1, 0, NULL},
+        {CLCONV_BACKWARD_WEIGHTS, CLCONV_F32, CLCONV_TANH, 0, 0, "activation is tanh"},
+        {CLCONV_BACKWARD_WEIGHTS, CLCONV_F32, CLCONV_ACTIVATION_NONE, 0, 1, "has_residual is 1"},
+        {CLCONV_BACKWARD_WEIGHTS, CLCONV_U8, CLCONV_ACTIVATION_NONE, 0, 0, "type is u8"},
+        {CLCONV_TRANSPOSED, CLCONV_F32, CLCONV_GELU, 1, 1, NULL},
+        {CLCONV_TRANSPOSED, CLCONV_U8, CLCONV_ACTIVATION_NONE, 1, 0, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); ++i) {
+        clconv_problem problem = CLCONV_PROBLEM_INIT;
+        problem.direction = rows[i].direction;
+        problem.type = rows[i].type;
+        problem.activation = rows[i].activation;
+        problem.has_bias = rows[i].has_bias;
+        problem.has_residual = rows[i].has_residual;
+        if (rows[i].text)
+            assert_fails(clconv_problem_validate(&problem), CLCONV_INVALID_PROBLEM, rows[i].text);
+        else
+            assert_ok(clconv_problem_validate(&problem));
+    }
+}
+
+/* What is written must not overlap itself; what is read may. */
+static void test_problem_validate_view_of_computed_input(void **state) {
+    clconv_problem problem = CLCONV_PROBLEM_INIT;
+    (void)state;
+    problem.input[CLCONV_H] = problem.input[CLCONV_W] = 3;
+    for (int axis = 0; axis < CLCONV_TENSOR_AXES; ++axis)
+        problem.input_strides[axis] = 1;
+    assert_ok(clconv_problem_validate(&problem));
+    problem.direction = CLCONV_BACKWARD_WEIGHTS;
+    assert_ok(clconv_problem_validate(&problem));
+    problem.direction = CLCONV_BACKWARD_DATA;
+    assert_fails(clconv_problem_validate(&problem), CLCONV_INVALID_PROBLEM, "input_strides");
+    assert_message("overlap");
+}
+
+static void test_tensor_is_computed_by_direction(void **state) {
+    static const struct {
+        clconv_direction direction;
+        int has_bias, computed[TENSOR_COUNT]; /* in the order of clconv_tensor */
+    } rows[] = {
+        {CLCONV_FORWARD, 1, {0, 0, 0, 0, 1}},
+        {CLCONV_BACKWARD_DATA, 0, {1, 0, 0, 0, 0}},
+        {CLCONV_BACKWARD_WEIGHTS, 0, {0, 1, 0, 0, 0}},
+        {CLCONV_BACKWARD_WEIGHTS, 1, {0, 1, 1, 0, 0}},
+        {CLCONV_TRANSPOSED, 1, {0, 0, 0, 0, 1}},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); ++i)
+        for (int which = CLCONV_INPUT; which <= CLCONV_OUTPUT; ++which) {
+            clconv_problem problem = CLCONV_PROBLEM_INIT;
+            problem.direction = rows[i].direction;
+            problem.has_bias = rows[i].has_bias;
+            assert_int_equal(clconv_tensor_is_computed(&problem, (clconv_tensor)which),
+                             rows[i].computed[which]);
+        }
+    assert_int_equal(clconv_tensor_is_computed(NULL, CLCONV_OUTPUT), 0);
+}
+
 /* ---- padding ---- */
 
 typedef struct pad_row {
@@ -772,6 +845,9 @@ int main(void) {
         cmocka_unit_test(test_problem_validate_zero_points),
         cmocka_unit_test(test_problem_validate_8_bit_sums_that_leave_32_bits),
         cmocka_unit_test(test_problem_validate_transposed),
+        cmocka_unit_test(test_problem_validate_gradients_have_no_epilogue),
+        cmocka_unit_test(test_problem_validate_view_of_computed_input),
+        cmocka_unit_test(test_tensor_is_computed_by_direction),
         cmocka_unit_test(test_problem_pad_same),
         cmocka_unit_test(test_problem_pad_valid_clears_pads),
         cmocka_unit_test(test_problem_pad_failures_leave_problem),

@@ -465,9 +465,6 @@ static void random_label(clconv_problem *problem, uint64_t *random) {
 }
 
 static void random_rest(clconv_problem *problem, uint64_t *random) {
-    static const clconv_direction directions[] = {CLCONV_FORWARD, CLCONV_FORWARD,
-                                                  CLCONV_BACKWARD_DATA, CLCONV_BACKWARD_WEIGHTS};
-    problem->direction = directions[random_below(random, COUNT_OF(directions))];
     random_label(problem, random);
     if (is_integer_type(problem->type) || random_chance(random, 2))
         return;
@@ -483,6 +480,8 @@ static void test_problem_format_round_trip_of_random_problems(void **state) {
     for (size_t i = 0; i < 20000; ++i) {
         clconv_problem problem = CLCONV_PROBLEM_INIT;
         random_meaning(&problem, &random);
+        if (random_chance(&random, 2))
+            random_training(&problem, &random);
         random_geometry(&problem, &random, SMALL_WORK);
         random_rest(&problem, &random);
         assert_round_trip(&problem);
@@ -522,7 +521,6 @@ static void test_problem_format_longest_text_fits(void **state) {
     problem.mode = CLCONV_CONVOLUTION;
     problem.layout = CLCONV_NHWC;
     problem.weights_layout = CLCONV_OHWI;
-    problem.direction = CLCONV_BACKWARD_WEIGHTS;
     problem.activation = CLCONV_CLAMP;
     problem.activation_a = -1.7976931348623157e308;
     problem.activation_b = -1.2345678901234567e-308;

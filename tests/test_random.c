@@ -1,6 +1,6 @@
 /* also: no-device */
 /*
- * Random forward problems over all features at once, on every device and with every algorithm that
+ * Random problems over all features at once, on every device and with every algorithm that
  * takes them. CLCONV_TEST_SEED and CLCONV_TEST_COUNT (problems per device) change the run.
  */
 #include "support/generator.h"

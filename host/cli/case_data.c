@@ -53,8 +53,20 @@ size_t index_of(const size_t place[CLCONV_TENSOR_AXES], const size_t stride[CLCO
 /* ---- exactness ---- */
 
 double case_taps(const clconv_problem *p) {
-    return (double)(p->in_channels / p->groups) * (double)p->kernel[0] * (double)p->kernel[1] *
-           (double)p->kernel[2];
+    const double kernel = (double)p->kernel[0] * (double)p->kernel[1] * (double)p->kernel[2];
+    size_t output[CLCONV_SPATIAL_AXES];
+    if (p->direction == CLCONV_BACKWARD_DATA)
+        return (double)(p->out_channels / p->groups) * kernel;
+    if (p->direction == CLCONV_BACKWARD_WEIGHTS && !clconv_problem_output(output, p))
+        return (double)p->batch * (double)output[0] * (double)output[1] * (double)output[2];
+    return (double)(p->in_channels / p->groups) * kernel;
+}
+
+clconv_tensor case_computed(const clconv_problem *p) {
+    int tensor = CLCONV_INPUT;
+    while (tensor < CLCONV_OUTPUT && !clconv_tensor_is_computed(p, (clconv_tensor)tensor))
+        ++tensor;
+    return (clconv_tensor)tensor;
 }
 
 /* A factor of which a few survive without rounding: a small multiple of a quarter. */
@@ -98,6 +110,11 @@ static void copy_element(void *context, size_t dense, size_t in_memory) {
     memcpy(c->to + in_memory * c->element, c->from + in_memory * c->element, c->element);
 }
 
+/* What is computed is read only where beta is not 0. */
+static int has_content(const clconv_problem *p, clconv_tensor tensor) {
+    return p->beta != 0 || !clconv_tensor_is_computed(p, tensor);
+}
+
 void case_data_poison(unsigned char *image, const case_data *data, clconv_tensor tensor,
                       poison_kind poison) {
     size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
@@ -105,7 +122,7 @@ void case_data_poison(unsigned char *image, const case_data *data, clconv_tensor
     size_t guard = GUARD_ELEMENTS * from->element;
     element_copy copy = {image + guard, from->bytes + guard, from->element};
     poison_fill(image, from->size, poison);
-    if (!from->size || (tensor == CLCONV_OUTPUT && data->problem.beta == 0) ||
+    if (!from->size || !has_content(&data->problem, tensor) ||
         clconv_tensor_shape(extent, stride, &data->problem, tensor))
         return;
     if (from->size - 2 * guard == count_of(extent) * from->element)
@@ -134,6 +151,14 @@ static clconv_status measure(tensor_image *image, const clconv_problem *p, clcon
     return CLCONV_OK;
 }
 
+size_t case_result_offset(const case_data *data, clconv_tensor tensor) {
+    size_t offset = 0;
+    for (int t = 0; t < (int)tensor; ++t)
+        if (clconv_tensor_is_computed(&data->problem, (clconv_tensor)t))
+            offset += padded(data->images[t].size);
+    return offset;
+}
+
 /* Sizes of all images and of them together. */
 static clconv_status lay_out(case_data *data, size_t *total, const clconv_problem *problem,
                              data_kind kind) {
@@ -146,7 +171,8 @@ static clconv_status lay_out(case_data *data, size_t *total, const clconv_proble
         status = measure(&data->images[t], problem, (clconv_tensor)t);
         *total += padded(data->images[t].size);
     }
-    *total += data->images[CLCONV_OUTPUT].size;
+    data->result_size = case_result_offset(data, (clconv_tensor)TENSORS);
+    *total += data->result_size;
     return status;
 }
 
@@ -231,7 +257,7 @@ static clconv_status fill(const case_data *data, clconv_tensor tensor, uint64_t 
     if (status || !image->size)
         return status;
     poison_fill(image->bytes, image->size, POISON_FIRST);
-    if (tensor != CLCONV_OUTPUT || data->problem.beta != 0)
+    if (has_content(&data->problem, tensor))
         visit_elements(extent, stride, fill_element, &f);
     return CLCONV_OK;
 }

@@ -41,15 +41,17 @@ static inline void *image_tensor(const tensor_image *image) {
 enum { TENSORS = CLCONV_OUTPUT + 1 };
 
 /**
- * Images in the order of clconv_tensor, and one for the result. The output has its old content
- * where beta reads it. All lie in one block that another process can map.
+ * Images in the order of clconv_tensor, and the result: images of all that is computed, one behind
+ * the other. What is computed has its old content where beta reads it. All lie in one block that
+ * another process can map.
  */
 typedef struct case_data {
     clconv_problem problem;
     data_kind kind;
     tensor_image images[TENSORS];
-    unsigned char *result; /* of a run: as large as the image of the output */
-    shared_memory memory;  /* owned; holds all of these */
+    unsigned char *result; /* of a run; case_result_offset() finds the images */
+    size_t result_size;
+    shared_memory memory; /* owned; holds all of these */
 } case_data;
 
 /** Bytes of all images and the result; SIZE_MAX where that does not fit. */
@@ -70,12 +72,18 @@ clconv_status case_data_make(case_data *data, const clconv_problem *problem, dat
                              uint64_t seed);
 void case_data_free(case_data *data);
 
+/** The first tensor that a problem computes: the gradient of the bias is behind the weights'. */
+clconv_tensor case_computed(const clconv_problem *problem);
+
+/** Where the image of a computed tensor begins in a result. */
+size_t case_result_offset(const case_data *data, clconv_tensor tensor);
+
 /** Pointers to the tensors, for clconv_reference() and clconv_plan_run(). */
 clconv_host_tensors case_data_tensors(const case_data *data);
 
 /**
  * Copies an image with another poison: elements of the tensor are copied, what is between and
- * around them is poison. Of an output whose old content is not read, everything is.
+ * around them is poison. Of what is computed without its old content being read, everything is.
  */
 void case_data_poison(unsigned char *image, const case_data *data, clconv_tensor tensor,
                       poison_kind poison);
@@ -87,7 +95,7 @@ void poison_fill(void *memory, size_t size, poison_kind poison);
  */
 int case_is_exact(const clconv_problem *problem);
 
-/** Products per output. */
+/** Products per element that is computed, at most. */
 double case_taps(const clconv_problem *problem);
 
 /** Elements of a tensor. */

@@ -49,13 +49,20 @@ static void restore_element(void *context, size_t dense, size_t in_memory) {
 size_t count_differing(size_t *first, const case_data *data, const unsigned char *a,
                        const unsigned char *b) {
     size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
-    const tensor_image *output = &data->images[CLCONV_OUTPUT];
-    comparison c = {.b = b, .element = output->element};
-    memcpy(&c.a, &a, sizeof a); /* only read here */
-    size_t guard = GUARD_ELEMENTS * output->element;
-    if (memcmp(a + guard, b + guard, output->size - 2 * guard) != 0 &&
-        !clconv_tensor_shape(extent, stride, &data->problem, CLCONV_OUTPUT))
-        visit_elements(extent, stride, compare_element, &c);
+    comparison c = {.differing = 0};
+    for (int t = 0; t < TENSORS; ++t) {
+        const tensor_image *image = &data->images[t];
+        const size_t guard = GUARD_ELEMENTS * image->element;
+        const unsigned char *from = a + case_result_offset(data, (clconv_tensor)t);
+        if (!image->size || !clconv_tensor_is_computed(&data->problem, (clconv_tensor)t))
+            continue;
+        c.b = b + case_result_offset(data, (clconv_tensor)t);
+        c.element = image->element;
+        memcpy(&c.a, &from, sizeof from); /* only read here */
+        if (memcmp(c.a + guard, c.b + guard, image->size - 2 * guard) != 0 &&
+            !clconv_tensor_shape(extent, stride, &data->problem, (clconv_tensor)t))
+            visit_elements(extent, stride, compare_element, &c);
+    }
     *first = c.first;
     return c.differing;
 }
@@ -73,25 +80,35 @@ int image_was_written(const case_data *data, clconv_tensor tensor, poison_kind p
     return written;
 }
 
-int output_guard_was_written(const case_data *data, poison_kind poison,
+static int guard_was_written(const case_data *data, clconv_tensor tensor, poison_kind poison,
                              const unsigned char *after) {
     size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
-    const tensor_image *output = &data->images[CLCONV_OUTPUT];
-    size_t guard = GUARD_ELEMENTS * output->element, size = output->size;
+    const tensor_image *image = &data->images[tensor];
+    size_t guard = GUARD_ELEMENTS * image->element, size = image->size;
     int written = 1;
-    if (clconv_tensor_shape(extent, stride, &data->problem, CLCONV_OUTPUT))
+    if (clconv_tensor_shape(extent, stride, &data->problem, tensor))
         return written;
     unsigned char *before = malloc(size);
     if (!before)
         return written;
-    comparison c = {.a = before, .b = after, .element = output->element};
+    comparison c = {.a = before, .b = after, .element = image->element};
     poison_fill(before, size, poison);
-    if (size - 2 * guard == count_of(extent) * output->element)
+    if (size - 2 * guard == count_of(extent) * image->element)
         memcpy(before + guard, after + guard, size - 2 * guard);
     else
         visit_elements(extent, stride, restore_element, &c);
     written = memcmp(before, after, size) != 0;
     free(before);
+    return written;
+}
+
+int output_guard_was_written(const case_data *data, poison_kind poison,
+                             const unsigned char *after) {
+    int written = 0;
+    for (int t = 0; t < TENSORS; ++t)
+        if (data->images[t].size && clconv_tensor_is_computed(&data->problem, (clconv_tensor)t))
+            written |= guard_was_written(data, (clconv_tensor)t, poison,
+                                         after + case_result_offset(data, (clconv_tensor)t));
     return written;
 }
 
@@ -103,6 +120,7 @@ typedef struct run {
     const case_runs *runs;
     poison_kind poison;
     unsigned char *copies[TENSORS]; /* owned: images with the poison; then what the run left */
+    unsigned char *result;          /* owned: of these what was computed */
     unsigned violations;
     double seconds;
     const char *call;   /* the last one that doing() was told */
@@ -251,9 +269,16 @@ static clconv_status run_once(run *r) {
         status = r->context ? run_on_device(r) : run_on_host(r);
     if (status)
         return status;
-    for (int t = 0; t < CLCONV_OUTPUT; ++t)
-        if (r->copies[t] && image_was_written(r->data, (clconv_tensor)t, r->poison, r->copies[t]))
+    for (int t = 0; t < TENSORS; ++t) {
+        const clconv_tensor tensor = (clconv_tensor)t;
+        if (!r->copies[t])
+            continue;
+        if (clconv_tensor_is_computed(&r->data->problem, tensor))
+            memcpy(r->result + case_result_offset(r->data, tensor), r->copies[t],
+                   r->data->images[t].size);
+        else if (image_was_written(r->data, tensor, r->poison, r->copies[t]))
             r->violations |= VIOLATION_INPUT;
+    }
     return CLCONV_OK;
 }
 
@@ -261,8 +286,7 @@ static clconv_status run_once(run *r) {
 
 /* Later runs are judged here: the caller sees the first alone. */
 static void compare_to_first(case_result *result, run *r, unsigned bit) {
-    const unsigned char *output = r->copies[CLCONV_OUTPUT];
-    size_t first, differing = count_differing(&first, r->data, r->data->result, output);
+    size_t first, differing = count_differing(&first, r->data, r->data->result, r->result);
     if (differing) {
         r->violations |= bit;
         result->differing = differing;
@@ -272,19 +296,20 @@ static void compare_to_first(case_result *result, run *r, unsigned bit) {
 
 static clconv_status run_all(case_result *result, run *r) {
     int runs = r->runs->plain + r->runs->on_other_poison;
-    const tensor_image *output = &r->data->images[CLCONV_OUTPUT];
+    if (!(r->result = calloc(1, r->data->result_size)))
+        return CLCONV_OUT_OF_MEMORY;
     for (int i = 0; i < runs; ++i) {
         r->poison = i < r->runs->plain ? POISON_FIRST : POISON_SECOND;
         clconv_status status = run_once(r);
         if (status)
             return status;
-        if (output_guard_was_written(r->data, r->poison, r->copies[CLCONV_OUTPUT]))
+        if (output_guard_was_written(r->data, r->poison, r->result))
             r->violations |= VIOLATION_OUTSIDE;
         result->seconds = i ? fmin(result->seconds, r->seconds) : r->seconds;
         if (i)
             compare_to_first(result, r, i < r->runs->plain ? VIOLATION_REPEAT : VIOLATION_POISON);
         else
-            memcpy(r->data->result, r->copies[CLCONV_OUTPUT], output->size);
+            memcpy(r->data->result, r->result, r->data->result_size);
     }
     result->violations = r->violations;
     return CLCONV_OK;
@@ -301,5 +326,6 @@ clconv_status case_run(case_result *result, clconv_plan *plan, clconv_device *de
     result->call = r.call;
     for (int t = 0; t < TENSORS; ++t)
         free(r.copies[t]);
+    free(r.result);
     return status;
 }

@@ -7,7 +7,7 @@
 /** What an algorithm must not do, whatever its results are; bits of a mask. */
 typedef enum violation {
     VIOLATION_INPUT = 1,     /* it wrote into a tensor that it may only read */
-    VIOLATION_OUTSIDE = 2,   /* it wrote between or around the elements of the output */
+    VIOLATION_OUTSIDE = 2,   /* it wrote between or around the elements that it computes */
     VIOLATION_WORKSPACE = 4, /* it wrote outside its workspace */
     VIOLATION_POISON = 8,    /* results depend on what lay in memory before */
     VIOLATION_REPEAT = 16    /* equal runs gave different bits */
@@ -35,7 +35,7 @@ typedef struct case_result {
 
 /**
  * Runs the plan on copies of the images, with poison around every tensor and in the workspace. The
- * image of the first run's output goes to `data->result`, guards included.
+ * images of what the first run computed go to `data->result`, guards included.
  */
 clconv_status case_run(case_result *result, clconv_plan *plan, clconv_device *device,
                        const case_data *data, const case_runs *runs);
@@ -44,10 +44,10 @@ clconv_status case_run(case_result *result, clconv_plan *plan, clconv_device *de
 int image_was_written(const case_data *data, clconv_tensor tensor, poison_kind poison,
                       const unsigned char *after);
 
-/** Whether an output's image was written anywhere but in the elements of the tensor. */
+/** Whether a result was written anywhere but in the elements of its tensors. */
 int output_guard_was_written(const case_data *data, poison_kind poison, const unsigned char *after);
 
-/** Elements of the output whose bits differ between two images; one of them, by index in memory. */
+/** Elements whose bits differ between two results; the first of them, by index in memory. */
 size_t count_differing(size_t *first, const case_data *data, const unsigned char *a,
                        const unsigned char *b);
 

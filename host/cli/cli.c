@@ -184,3 +184,8 @@ size_t cli_tensor_extents(size_t extents[CLCONV_TENSOR_AXES], const clconv_probl
     memcpy(spatial, all + CLCONV_TENSOR_AXES - axes, axes * sizeof *spatial);
     return axes + 2;
 }
+
+void cli_print_note(const clconv_device_info *info) {
+    if (info->note[0])
+        printf("note: %s\n", info->note);
+}

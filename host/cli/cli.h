@@ -25,6 +25,7 @@ int cmd_explain(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_filter(int argc, char **argv);
 int cmd_receptive_field(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_cache(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
@@ -68,6 +69,9 @@ const char *cli_type_name(clconv_type type);
 
 /** "host", "cpu", "gpu" or "accelerator". */
 const char *cli_kind_name(clconv_device_kind kind);
+
+/** Prints why it is this device, where that is not what one would expect: a fallback. */
+void cli_print_note(const clconv_device_info *info);
 
 /** An array of whole numbers for JSON; NULL when memory ran out. */
 cJSON *cli_json_sizes(const size_t *values, size_t count);

@@ -87,13 +87,26 @@ static void fill_cells(const char **cells, row *r, const clconv_cache_entry *e) 
     cells[5] = e->options;
 }
 
-static int print_text(const listing *l) {
+/* What was listed: all, or those of `all` that are damaged. */
+static void print_sum(const listing *l, size_t all, bool damaged_only) {
+    const char *folder = l->folder[0] ? l->folder : "no folder";
+    char size[CLI_TEXT_SIZE];
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < l->count; i++)
+        total += l->entries[i].bytes;
+    cli_format_bytes(size, total);
+    if (damaged_only)
+        printf("%zu of %zu programs are damaged, in %s\n", l->count, all, folder);
+    else
+        printf("%zu programs, %s, in %s\n", l->count, size, folder);
+}
+
+static int print_text(const listing *l, size_t all, bool damaged_only) {
     static const char *const heading[COLUMNS] = {"FILE",    "USED",   "SIZE",
                                                  "PROGRAM", "DEVICE", "OPTIONS"};
     const char **cells = calloc((l->count + 1) * COLUMNS, sizeof *cells);
     row *rows = calloc(l->count + 1, sizeof *rows);
-    char size[CLI_TEXT_SIZE];
-    uint64_t total = 0;
     int code = CLI_OK;
 
     if (!cells || !rows) {
@@ -101,15 +114,13 @@ static int print_text(const listing *l) {
         goto done;
     }
     memcpy(cells, heading, sizeof heading);
-    for (size_t i = 0; i < l->count; i++) {
+    for (size_t i = 0; i < l->count; i++)
         fill_cells(cells + (i + 1) * COLUMNS, &rows[i], &l->entries[i]);
-        total += l->entries[i].bytes;
-    }
-    if (l->count)
+    if (l->count) {
         cli_print_table(cells, l->count + 1, "llrlll");
-    cli_format_bytes(size, total);
-    printf("%s%zu programs, %s, in %s\n", l->count ? "\n" : "", l->count, size,
-           l->folder[0] ? l->folder : "no folder");
+        printf("\n");
+    }
+    print_sum(l, all, damaged_only);
 done:
     free(rows);
     free(cells);
@@ -144,6 +155,7 @@ static int print_json(const listing *l) {
 static int show(const options *o, bool damaged_only) {
     listing l = {.entries = NULL};
     clconv_status status = read_cache(&l);
+    const size_t all = l.count;
     int code;
 
     if (damaged_only)
@@ -151,7 +163,7 @@ static int show(const options *o, bool damaged_only) {
     if (status)
         code = cli_fail_status(spec.command, status);
     else
-        code = o->json ? print_json(&l) : print_text(&l);
+        code = o->json ? print_json(&l) : print_text(&l, all, damaged_only);
     if (!code && damaged_only && l.count)
         code = CLI_WRONG;
     free(l.entries);

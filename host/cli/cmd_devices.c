@@ -98,6 +98,16 @@ static void fill_cells(const char **cells, row *r, const clconv_device_info *inf
     cells[7] = r->f64;
 }
 
+static void print_why_host_alone(void) {
+    clconv_device_info info;
+    clconv_device *device = NULL;
+
+    if (!clconv_device_open(&device, NULL) && !clconv_device_get_info(&info, device) &&
+        info.note[0])
+        printf("\n%s\n", info.note);
+    clconv_device_destroy(device);
+}
+
 static int print_text(const entry *entries, size_t count) {
     static const char *const heading[COLUMNS] = {"DEVICE", "KIND",   "NAME",   "DRIVER",
                                                  "UNITS",  "MEMORY", "USABLE", "F64"};
@@ -117,6 +127,8 @@ static int print_text(const entry *entries, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (entries[i].problem[0])
             printf("\n%s is not usable: %s\n", entries[i].info.selector, entries[i].problem);
+    if (count == 1)
+        print_why_host_alone();
 done:
     free(rows);
     free(cells);

@@ -83,8 +83,10 @@ static int investigate(explanation *e, const options *o, const char *text) {
     return CLI_OK;
 }
 
-/* A 1x1 kernel that visits every pixel once. */
+/* A forward 1x1 kernel that visits every pixel once. */
 static bool is_matrix_product(const clconv_problem *p) {
+    if (p->direction != CLCONV_FORWARD)
+        return false;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++)
         if (p->kernel[axis] != 1 || p->stride[axis] != 1 || p->pad_begin[axis] ||
             p->pad_end[axis] || p->output_padding[axis])

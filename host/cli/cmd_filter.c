@@ -236,6 +236,7 @@ static int report(job *j, const char *path) {
     printf("%s: %zux%zu with %zu channel%s, %s on %s %s\n", path, j->picture.width,
            j->picture.height, j->picture.channels, j->picture.channels == 1 ? "" : "s",
            clconv_plan_algorithm(j->plan), info.selector, info.name);
+    cli_print_note(&info);
     return CLI_OK;
 }
 

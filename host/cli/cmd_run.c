@@ -10,6 +10,8 @@
 #include <time.h>
 
 /* The orders of the enumerations in clconv.h. */
+static const char *const direction_names[] = {"forward", "backward_data", "backward_weights",
+                                              "transposed", NULL};
 static const char *const padding_names[] = {"valid", "same_upper", "same_lower", NULL};
 static const char *const mode_names[] = {"cross_correlation", "convolution", NULL};
 static const char *const type_names[] = {"f32", "f64", "f16", "bf16", "s8", "u8", NULL};
@@ -24,6 +26,11 @@ static const args_option option_table[] = {
     ARGS_OPTION(run_options, residual, "residual", "R.npy",
                 "shaped like the output; is added to it"),
     ARGS_OPTION(run_options, output, "output", "Y.npy", "is written, or replaced, only on success"),
+    ARGS_ONE_OF(run_options, direction, "direction", direction_names,
+                "what is computed: the output (default); the gradient of the\n"
+                "input, or of weights and bias, from that in the place of the\n"
+                "output, their files being written; or the output of a\n"
+                "transposed convolution, whose weights are I,O/groups,..."),
     ARGS_OPTION(run_options, stride, "stride", "S[,S...]", "step of the kernel (default 1)"),
     ARGS_OPTION(run_options, pad, "pad", "P[,P...]",
                 "zeros around the input (default 0): one number for all sides,\n"
@@ -34,6 +41,11 @@ static const args_option option_table[] = {
                 "input / stride, an odd one at the end or at the begin"),
     ARGS_OPTION(run_options, dilation, "dilation", "D[,D...]",
                 "distance of the kernel's elements (default 1: dense)"),
+    ARGS_OPTION(run_options, output_padding, "output-padding", "P[,P...]",
+                "added to the end of a transposed output (default 0)"),
+    ARGS_OPTION(run_options, extents, "extents", "N[,N...]",
+                "of the input, or of the kernel, whose gradient is computed:\n"
+                "needed where a stride or --padding leaves them open"),
     ARGS_OPTION(run_options, groups, "groups", "G", "groups of channels (default 1)"),
     ARGS_ONE_OF(run_options, mode, "mode", mode_names, "kernel as it is (default), or flipped"),
     ARGS_OPTION(run_options, activation, "activation", "NAME[:A[:B]]",
@@ -41,8 +53,8 @@ static const args_option option_table[] = {
                 "silu, gelu or hard_swish (default none)"),
     ARGS_OPTION(run_options, alpha, "alpha", "X", "factor of the sum (default 1)"),
     ARGS_OPTION(run_options, beta, "beta", "X",
-                "factor of the old output (default 0), which is then read\n"
-                "from the file named by --output"),
+                "factor of the old output or gradient (default 0), which is\n"
+                "then read from the file that is written"),
     ARGS_ONE_OF(run_options, type, "type", type_names,
                 "of the computation (default: that of the input). Arrays of\n"
                 "other types are converted; bf16 results are written as f4"),
@@ -96,12 +108,29 @@ typedef struct job {
 
 /* ---- tensors --------------------------------------------------------------------------------- */
 
+/* Whether a tensor's file is written. */
+static bool is_computed(const job *j, int which) {
+    const clconv_problem problem = {.direction = (clconv_direction)j->o->direction,
+                                    .has_bias = j->o->bias != NULL};
+
+    return clconv_tensor_is_computed(&problem, (clconv_tensor)which) != 0;
+}
+
+/* The first of those; only the gradient of a bias comes behind another. */
+static tensor_file *computed_file(job *j) {
+    int which = 0;
+
+    while (which < CLCONV_OUTPUT && !is_computed(j, which))
+        which++;
+    return &j->files[which];
+}
+
 static int read_files(job *j) {
     char message[MESSAGE_SIZE];
 
     for (int i = 0; i <= CLCONV_OUTPUT; i++) {
         tensor_file *file = &j->files[i];
-        if (file->path && (i != CLCONV_OUTPUT || j->o->beta != 0) &&
+        if (file->path && (!is_computed(j, i) || j->o->beta != 0) &&
             !npy_read(&file->array, file->path, message))
             return cli_fail(spec.command, "%s %s", file->role, message);
     }
@@ -142,19 +171,27 @@ static int fit_files(job *j) {
     return CLI_OK;
 }
 
-static int write_output(job *j) {
-    tensor_file *file = &j->files[CLCONV_OUTPUT];
+static int write_file(tensor_file *file) {
     outfile out = {.stream = NULL};
     char message[MESSAGE_SIZE];
 
     if (!tensor_file_finish(file, message))
         return cli_fail(spec.command, "%s", message);
     if (!outfile_open(&out, file->path, message))
-        return cli_fail(spec.command, "output %s", message);
+        return cli_fail(spec.command, "%s %s", file->role, message);
     npy_write(out.stream, &file->array);
     if (!outfile_commit(&out, message))
-        return cli_fail(spec.command, "output %s", message);
+        return cli_fail(spec.command, "%s %s", file->role, message);
     return CLI_OK;
+}
+
+static int write_results(job *j) {
+    int code = CLI_OK;
+
+    for (int i = 0; i <= CLCONV_OUTPUT && !code; i++)
+        if (j->files[i].path && is_computed(j, i))
+            code = write_file(&j->files[i]);
+    return code;
 }
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -189,8 +226,9 @@ static int compute(job *j) {
     return status ? cli_fail_status(spec.command, status) : CLI_OK;
 }
 
-static int report(const job *j) {
-    const npy_array *array = &j->files[CLCONV_OUTPUT].array;
+static int report(job *j) {
+    const tensor_file *file = computed_file(j);
+    const npy_array *array = &file->array;
     char shape[CLI_TEXT_SIZE];
     char time[CLI_TEXT_SIZE];
     char problem[CLCONV_PROBLEM_TEXT_SIZE] = "";
@@ -199,14 +237,15 @@ static int report(const job *j) {
     if (!j->o->json) {
         cli_format_shape(shape, array->shape, array->rank);
         cli_format_seconds(time, j->seconds);
-        printf("%s: %s %s, %s on %s %s, %s\n", j->o->output, shape, npy_type_name(array->type),
+        printf("%s: %s %s, %s on %s %s, %s\n", file->path, shape, npy_type_name(array->type),
                clconv_plan_algorithm(j->plan), j->info.selector, j->info.name, time);
+        cli_print_note(&j->info);
         return CLI_OK;
     }
     (void)clconv_problem_format(problem, sizeof problem, &j->r.problem);
     object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "problem", problem);
-    cJSON_AddStringToObject(object, "output", j->o->output);
+    cJSON_AddStringToObject(object, "output", file->path);
     cJSON_AddItemToObject(object, "shape", cli_json_sizes(array->shape, array->rank));
     cJSON_AddStringToObject(object, "type", npy_type_name(array->type));
     cJSON_AddStringToObject(object, "algorithm", clconv_plan_algorithm(j->plan));
@@ -219,7 +258,7 @@ static int report(const job *j) {
 
 static int set_problem(job *j) {
     return run_problem_set(&j->r, j->o, &j->files[CLCONV_INPUT].array,
-                           &j->files[CLCONV_WEIGHTS].array);
+                           &j->files[CLCONV_WEIGHTS].array, &j->files[CLCONV_OUTPUT].array);
 }
 
 static int check_required(const run_options *o) {
@@ -248,7 +287,7 @@ int cmd_run(int argc, char **argv) {
         return code;
     name_files(&j, &o);
     if ((code = check_required(&o)) || (code = read_files(&j)) || (code = set_problem(&j)) ||
-        (code = fit_files(&j)) || (code = compute(&j)) || (code = write_output(&j)))
+        (code = fit_files(&j)) || (code = compute(&j)) || (code = write_results(&j)))
         goto done;
     code = report(&j);
 done:

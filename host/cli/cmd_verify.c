@@ -38,7 +38,7 @@ typedef struct options {
 
 static const args_option option_table[] = {
     ARGS_OPTION(options, cases, "cases", "FILE", "problems, one a line; may be repeated"),
-    ARGS_OPTION(options, random, "random", "N", "N random problems"),
+    ARGS_OPTION(options, random, "random", "N", "N random problems, none by default"),
     ARGS_OPTION(options, seed, "seed", "S", "of random problems and of all data (default 1)"),
     ARGS_OPTION(options, device, "device", "SELECTOR",
                 "gpu, cpu, accelerator, host, or PLATFORM:DEVICE (default: every device)"),
@@ -89,11 +89,15 @@ static const args_spec spec = {
         "by chance); failed (a call returned an error); crashed (the driver died or hung);\n"
         "mistrusted (the reference is nearly all zero); unsupported (the algorithm refuses, with\n"
         "its sentence). The share is the largest error divided by its bound.\n"
-        "Exit codes: 0 all passed, 1 wrong, suspicious, failed or crashed, 2 bad usage or input,\n"
-        "3 no such device, 4 nothing was proved.\n",
+        "Exit codes: 0 something passed and nothing is bad; 1 wrong, suspicious, failed or "
+        "crashed,\n"
+        "or a device that is there could not be used; 2 bad usage or input; 3 no such device;\n"
+        "4 nothing was proved.\n",
 };
 
 enum { MOST_DEVICES = 64 };
+
+#define NO_RANDOM UINT64_MAX /* the option was not given */
 
 static const double shrink_seconds = 60;
 
@@ -104,6 +108,7 @@ typedef struct session {
     verify_device devices[MOST_DEVICES];
     device_peak peaks[MOST_DEVICES];
     size_t device_count;
+    size_t unusable; /* devices that are there, but could not be opened */
     case_list cases;
     int is_default; /* the built-in suite */
     size_t done;
@@ -130,7 +135,7 @@ static clconv_status add_device(session *s, const char *selector, char message[M
     return status;
 }
 
-/* Devices that cannot be used are named and left out. */
+/* Devices that cannot be used are named and left out; the end will not be good then. */
 static int open_devices(session *s) {
     clconv_device_info infos[MOST_DEVICES];
     char message[MESSAGE_SIZE];
@@ -148,19 +153,25 @@ static int open_devices(session *s) {
         count = 1;
     }
     for (size_t i = 0; i < count; ++i)
-        if (add_device(s, infos[i].selector, message))
+        if (add_device(s, infos[i].selector, message)) {
             cli_fail(spec.command, "left out device %s: %s", infos[i].selector, message);
+            ++s->unusable;
+        }
     return CLI_OK;
 }
 
 /* ---- cases ---- */
 
+static uint64_t random_count(const session *s) {
+    return s->o->random == NO_RANDOM ? 0 : s->o->random;
+}
+
 static clconv_status collect_random(session *s, char message[MESSAGE_SIZE]) {
     uint64_t state = s->o->seed;
     clconv_problem meanings[MOST_MEANINGS];
-    const size_t count = random_meanings(meanings, (size_t)s->o->random, &state);
+    const size_t count = random_meanings(meanings, (size_t)random_count(s), &state);
     clconv_status status = CLCONV_OK;
-    for (uint64_t i = 0; i < s->o->random && !status; ++i) {
+    for (uint64_t i = 0; i < random_count(s) && !status; ++i) {
         clconv_problem problem = meanings[i % count];
         random_geometry(&problem, &state, 2e7);
         if ((status = case_list_add(&s->cases, &problem)))
@@ -178,7 +189,7 @@ static int collect_cases(session *s, int argc, char **argv) {
         status = case_list_read(&s->cases, s->o->cases.values[i], message);
     if (!status)
         status = collect_random(s, message);
-    s->is_default = argc == 1 && !s->o->cases.count && !s->o->random;
+    s->is_default = argc == 1 && !s->o->cases.count && !random_count(s);
     if (!status && s->is_default)
         status = case_list_embedded(&s->cases, message);
     return status ? cli_fail(spec.command, "%s", message) : CLI_OK;
@@ -273,7 +284,9 @@ static void sum_verdicts(size_t sums[VERDICTS], const session *s) {
             sums[v] += s->tallies[i].verdicts[v];
 }
 
-static int exit_code(const size_t sums[VERDICTS]) {
+static int exit_code(const session *s, const size_t sums[VERDICTS]) {
+    if (s->unusable)
+        return CLI_WRONG;
     for (int v = 0; v < VERDICTS; ++v)
         if (sums[v] && is_bad((verdict)v))
             return CLI_WRONG;
@@ -292,10 +305,16 @@ static void print_end(const session *s, const size_t sums[VERDICTS]) {
     print_tallies(s->tallies, tally_count(s));
     if (s->o->compare_devices)
         print_differences(s->tallies, tally_count(s));
+    if (s->o->brief && exit_code(s, sums) == CLI_NOTHING_PROVED) {
+        printf("\n");
+        print_refusals(s->tallies, tally_count(s));
+    }
     printf("\n%s:", final_verdict(sums));
     for (int v = 0; v < VERDICTS; ++v)
         printf("%s %zu %s", v ? "," : "", sums[v], verdict_names[v]);
     printf("\n");
+    if (s->unusable)
+        printf("failed: %zu of the devices could not be used\n", s->unusable);
 }
 
 static int write_files(session *s) {
@@ -318,7 +337,7 @@ static int finish(session *s) {
         print_end(s, sums);
     if (code || (code = write_files(s)))
         return code;
-    return exit_code(sums);
+    return exit_code(s, sums);
 }
 
 /* ---- the beginning ---- */
@@ -358,7 +377,8 @@ static int check_algorithm(const char *name) {
     for (size_t i = 0; i < clconv_algorithm_count(); ++i)
         if (strcmp(clconv_algorithm_name(i), name) == 0)
             return CLI_OK;
-    return cli_fail(spec.command, "no algorithm is named '%s'", name);
+    return cli_fail(spec.command, "no algorithm is named '%s'; 'clconv explain PROBLEM' lists them",
+                    name);
 }
 
 static double half_of_memory(void) {
@@ -370,6 +390,8 @@ static int check_options(session *s) {
     const options *o = s->o;
     if (o->repeat < 1 || o->repeat > 1000)
         return cli_fail(spec.command, "option '--repeat' takes 1 to 1000");
+    if (o->random == 0)
+        return cli_fail(spec.command, "option '--random' takes a number above 0");
     if (o->full && o->sampled)
         return cli_fail(spec.command, "options '--full' and '--sampled' exclude each other");
     if (!(o->timeout > 0))
@@ -391,7 +413,8 @@ static int check_options(session *s) {
 }
 
 int cmd_verify(int argc, char **argv) {
-    options o = {.seed = 1,
+    options o = {.random = NO_RANDOM,
+                 .seed = 1,
                  .repeat = 1,
                  .timeout = 120,
                  .memory = half_of_memory() / 0x1p30,
@@ -411,7 +434,7 @@ int cmd_verify(int argc, char **argv) {
         goto done;
     start_log(s);
     if (!o.json)
-        print_devices(s->devices, s->device_count);
+        print_devices(s->devices, s->device_count, !o.device);
     if (!(code = run_cases(s)))
         code = finish(s);
 done:

@@ -23,8 +23,10 @@ typedef struct view {
 static clconv_status view_of(view *v, const case_data *data, clconv_tensor tensor) {
     const tensor_image *image = &data->images[tensor];
     v->type = image->type;
-    v->data = tensor == CLCONV_OUTPUT ? data->result + GUARD_ELEMENTS * image->element
-                                      : image_tensor(image);
+    v->data =
+        clconv_tensor_is_computed(&data->problem, tensor)
+            ? data->result + case_result_offset(data, tensor) + GUARD_ELEMENTS * image->element
+            : image_tensor(image);
     return clconv_tensor_shape(v->extent, v->stride, &data->problem, tensor);
 }
 
@@ -84,8 +86,8 @@ static clconv_status make_empty(case_data *data, const clconv_problem *problem) 
 
 /* ---- running and comparing ---- */
 
-static clconv_status run(const trial *t, const case_data *data) {
-    const worker_request request = {.data = data, .algorithm = t->r->algorithm, .runs = 1};
+static clconv_status run_by(const trial *t, const case_data *data, const char *algorithm) {
+    const worker_request request = {.data = data, .algorithm = algorithm, .runs = 1};
     worker_reply reply;
     worker_run(&reply, t->r->device->worker, &request);
     if (reply.died) {
@@ -93,6 +95,10 @@ static clconv_status run(const trial *t, const case_data *data) {
         snprintf(t->r->reason, sizeof t->r->reason, "%s", reply.message);
     }
     return reply.died ? CLCONV_OPENCL : reply.status;
+}
+
+static clconv_status run(const trial *t, const case_data *data) {
+    return run_by(t, data, t->r->algorithm);
 }
 
 static void fail(const trial *t, const char *identity, const clconv_problem *other,
@@ -230,11 +236,102 @@ static clconv_status linearity(const trial *t) {
     return status;
 }
 
+/* ---- the directions of training: what they compute is adjoint to a forward convolution ---- */
+
+/* The forward convolution between the same tensors; a transposed one leads back. */
+static clconv_problem forward_of(const clconv_problem *core, const size_t output[]) {
+    clconv_problem p = *core;
+    p.direction = CLCONV_FORWARD;
+    if (core->direction != CLCONV_TRANSPOSED)
+        return p;
+    p.in_channels = core->out_channels;
+    p.out_channels = core->in_channels;
+    memcpy(p.input, output, sizeof p.input);
+    memcpy(p.input_strides, core->output_strides, sizeof p.input_strides);
+    memcpy(p.output_strides, core->input_strides, sizeof p.output_strides);
+    memset(p.output_padding, 0, sizeof p.output_padding);
+    return p;
+}
+
+/* A row of the device's kind that takes every forward problem. */
+static const char *plain_row(const verify_device *device) {
+    for (size_t a = 0; a < clconv_algorithm_count(); ++a)
+        if (strcmp(clconv_algorithm_name(a), "direct") == 0 && device->facts.algorithms >> a & 1)
+            return "direct";
+    return "host";
+}
+
+static clconv_status inner_product(double *sum, const case_data *a, clconv_tensor a_tensor,
+                                   const case_data *b, clconv_tensor b_tensor) {
+    view x, y;
+    clconv_status status;
+    *sum = 0;
+    if ((status = view_of(&x, a, a_tensor)) || (status = view_of(&y, b, b_tensor)))
+        return status;
+    for (size_t i = 0; i < count_of(x.extent); ++i) {
+        size_t place[CLCONV_TENSOR_AXES];
+        place_of(place, x.extent, i);
+        *sum += get(&x, place) * get(&y, place);
+    }
+    return CLCONV_OK;
+}
+
+/* A forward operand: what the base read, or new numbers in the place of what it computed. */
+static clconv_status make_operand(const trial *t, const case_data *forward, clconv_tensor tensor,
+                                  int is_new) {
+    uint64_t state = t->seed ^ 2;
+    return is_new ? fill_small(forward, tensor, &state)
+                  : copy_part(forward, &t->base, tensor, nowhere, 0);
+}
+
+/* <computed, new> = <read, forward(new, ...)>: all three products of training are one number. */
+static clconv_status adjoint(const trial *t) {
+    const clconv_direction direction = t->core.direction;
+    const clconv_tensor computed = case_computed(&t->core);
+    const clconv_tensor fresh = computed == CLCONV_WEIGHTS ? CLCONV_WEIGHTS : CLCONV_INPUT;
+    const clconv_tensor read = direction == CLCONV_TRANSPOSED ? CLCONV_INPUT : CLCONV_OUTPUT;
+    size_t output[CLCONV_SPATIAL_AXES], back[CLCONV_SPATIAL_AXES];
+    case_data data = {0};
+    double left, right;
+    clconv_status status = clconv_problem_output(output, &t->core);
+    if (status)
+        return status;
+    const clconv_problem problem = forward_of(&t->core, output);
+    if (!sums_are_exact(&t->core) || !sums_are_exact(&problem) ||
+        clconv_problem_output(back, &problem) ||
+        (direction == CLCONV_TRANSPOSED && memcmp(back, t->core.input, sizeof back) != 0))
+        return CLCONV_OK; /* an output_padding beyond the stride has no convolution back */
+    if (!(status = make_empty(&data, &problem)) &&
+        !(status = make_operand(t, &data, CLCONV_INPUT, fresh == CLCONV_INPUT)) &&
+        !(status = make_operand(t, &data, CLCONV_WEIGHTS, fresh == CLCONV_WEIGHTS)) &&
+        !(status = run_by(t, &data, plain_row(t->r->device))) &&
+        !(status = inner_product(&left, &t->base, computed, &data, fresh)) &&
+        !(status = inner_product(&right, &t->base, read, &data, CLCONV_OUTPUT)) &&
+        !(left == right)) {
+        t->r->verdict = VERDICT_WRONG;
+        snprintf(t->r->reason, sizeof t->r->reason,
+                 "adjoint does not hold: the inner product is %.17g, but %.17g by a forward "
+                 "convolution",
+                 left, right);
+    }
+    case_data_free(&data);
+    return status;
+}
+
 /* ---- */
+
+static clconv_status fill_operands(trial *t) {
+    static const clconv_tensor operands[] = {CLCONV_INPUT, CLCONV_WEIGHTS, CLCONV_OUTPUT};
+    uint64_t state = t->seed;
+    clconv_status status = CLCONV_OK;
+    for (size_t i = 0; i < sizeof operands / sizeof operands[0] && !status; ++i)
+        if (!clconv_tensor_is_computed(&t->core, operands[i]))
+            status = fill_small(&t->base, operands[i], &state);
+    return status;
+}
 
 static clconv_status make_base(trial *t) {
     clconv_problem *p = &t->core;
-    uint64_t state = t->seed;
     clconv_status status;
     p->has_bias = p->has_residual = 0;
     p->activation = CLCONV_ACTIVATION_NONE;
@@ -243,24 +340,23 @@ static clconv_status make_base(trial *t) {
     p->beta = 0;
     p->input_zero_point = p->weights_zero_point = 0;
     p->name[0] = 0;
-    if ((status = make_empty(&t->base, p)) ||
-        (status = fill_small(&t->base, CLCONV_INPUT, &state)) ||
-        (status = fill_small(&t->base, CLCONV_WEIGHTS, &state)))
+    if ((status = make_empty(&t->base, p)) || (status = fill_operands(t)))
         return status;
     return run(t, &t->base);
 }
 
 void identities_check(report *r, uint64_t seed) {
-    static clconv_status (*const identities[])(const trial *) = {linearity, shift, group_split,
-                                                                 flip};
+    static clconv_status (*const forward[])(const trial *) = {linearity, shift, group_split, flip,
+                                                              NULL};
+    static clconv_status (*const training[])(const trial *) = {adjoint, NULL};
+    const int is_forward = r->problem->direction == CLCONV_FORWARD;
+    clconv_status (*const *identity)(const trial *) = is_forward ? forward : training;
     trial t = {.r = r, .seed = seed, .core = *r->problem};
-    if (r->problem->direction != CLCONV_FORWARD || !clconv_algorithm_is_exact(r->algorithm))
+    if (!clconv_algorithm_is_exact(r->algorithm))
         return;
     clconv_status status = make_base(&t);
-    for (size_t i = 0;
-         i < sizeof identities / sizeof identities[0] && !status && r->verdict == VERDICT_PASSED;
-         ++i) {
-        status = identities[i](&t);
+    for (; *identity && !status && r->verdict == VERDICT_PASSED; ++identity) {
+        status = (*identity)(&t);
         if (status == CLCONV_UNSUPPORTED) /* the algorithm takes the problem, but not its twin */
             status = CLCONV_OK;
     }

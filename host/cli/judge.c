@@ -25,13 +25,24 @@ clconv_status expectation_allocate(expected_output *expected, size_t count, int 
     return CLCONV_OUT_OF_MEMORY;
 }
 
-clconv_status expectation_make(expected_output *expected, const case_data *data) {
+static clconv_status count_computed(size_t *count, const clconv_problem *p) {
     size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
+    clconv_status status = CLCONV_OK;
+    *count = 0;
+    for (int t = 0; t < TENSORS && !status; ++t)
+        if (clconv_tensor_is_computed(p, (clconv_tensor)t) &&
+            !(status = clconv_tensor_shape(extent, stride, p, (clconv_tensor)t)))
+            *count += count_of(extent);
+    return status;
+}
+
+clconv_status expectation_make(expected_output *expected, const case_data *data) {
     clconv_host_tensors tensors = case_data_tensors(data);
     clconv_status status;
+    size_t count;
     memset(expected, 0, sizeof *expected);
-    if ((status = clconv_tensor_shape(extent, stride, &data->problem, CLCONV_OUTPUT)) ||
-        (status = expectation_allocate(expected, count_of(extent), 0)))
+    if ((status = count_computed(&count, &data->problem)) ||
+        (status = expectation_allocate(expected, count, 0)))
         return status;
     status = clconv_reference(expected->values, expected->bounds, &data->problem, &tensors);
     if (status)
@@ -113,9 +124,18 @@ static void measure_ulps(void *context, size_t dense, size_t in_memory) {
 uint64_t largest_ulp_distance(const case_data *data, const unsigned char *a,
                               const unsigned char *b) {
     size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
-    ulp_search s = {a, b, data->images[CLCONV_OUTPUT].type, 0};
-    if (!clconv_tensor_shape(extent, stride, &data->problem, CLCONV_OUTPUT))
+    ulp_search s = {.largest = 0};
+    for (int t = 0; t < TENSORS; ++t) {
+        const size_t first =
+            case_result_offset(data, (clconv_tensor)t) + GUARD_ELEMENTS * data->images[t].element;
+        if (!clconv_tensor_is_computed(&data->problem, (clconv_tensor)t) ||
+            clconv_tensor_shape(extent, stride, &data->problem, (clconv_tensor)t))
+            continue;
+        s.a = a + first;
+        s.b = b + first;
+        s.type = data->images[t].type;
         visit_elements(extent, stride, measure_ulps, &s);
+    }
     return s.largest;
 }
 
@@ -139,17 +159,19 @@ typedef struct judging {
     const unsigned char *result;
     const expected_output *expected;
     size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
+    size_t before; /* elements of tensors before this one */
     clconv_type type;
     judgement *verdict;
 } judging;
 
-static clconv_status begin(judging *j, const case_data *data, const unsigned char *result,
-                           const expected_output *expected) {
+static clconv_status begin(judging *j, const case_data *data, clconv_tensor tensor,
+                           const unsigned char *result, const expected_output *expected) {
     j->data = data;
-    j->result = result + GUARD_ELEMENTS * data->images[CLCONV_OUTPUT].element;
+    j->result =
+        result + case_result_offset(data, tensor) + GUARD_ELEMENTS * data->images[tensor].element;
     j->expected = expected;
-    j->type = data->images[CLCONV_OUTPUT].type;
-    return clconv_tensor_shape(j->extent, j->stride, &data->problem, CLCONV_OUTPUT);
+    j->type = data->images[tensor].type;
+    return clconv_tensor_shape(j->extent, j->stride, &data->problem, tensor);
 }
 
 static element look_at(const judging *j, size_t index, size_t in_memory) {
@@ -190,22 +212,34 @@ static void judge_element(judging *j, size_t index, size_t dense, size_t in_memo
 }
 
 static void judge_visited(void *context, size_t dense, size_t in_memory) {
-    judge_element(context, dense, dense, in_memory);
+    judging *j = context;
+    judge_element(j, j->before + dense, j->before + dense, in_memory);
+}
+
+static void judge_places(judging *j) {
+    const expected_output *expected = j->expected;
+    for (size_t i = 0; i < expected->count; ++i) {
+        size_t place[CLCONV_TENSOR_AXES];
+        place_of(place, j->extent, expected->places[i]);
+        judge_element(j, i, expected->places[i], index_of(place, j->stride));
+    }
 }
 
 clconv_status judge(judgement *verdict, const case_data *data, const unsigned char *result,
                     const expected_output *expected) {
     judging j = {.verdict = verdict};
+    clconv_status status = CLCONV_OK;
     memset(verdict, 0, sizeof *verdict);
-    clconv_status status = begin(&j, data, result, expected);
-    if (status)
-        return status;
-    if (!expected->places)
-        visit_elements(j.extent, j.stride, judge_visited, &j);
-    for (size_t i = 0; expected->places && i < expected->count; ++i) {
-        size_t place[CLCONV_TENSOR_AXES];
-        place_of(place, j.extent, expected->places[i]);
-        judge_element(&j, i, expected->places[i], index_of(place, j.stride));
+    for (int t = 0; t < TENSORS; ++t) {
+        if (!clconv_tensor_is_computed(&data->problem, (clconv_tensor)t))
+            continue;
+        if ((status = begin(&j, data, (clconv_tensor)t, result, expected)))
+            return status;
+        if (expected->places)
+            judge_places(&j);
+        else
+            visit_elements(j.extent, j.stride, judge_visited, &j);
+        j.before += count_of(j.extent);
     }
     verdict->ulps = ulp_distance(j.type, verdict->got, verdict->expected);
     return CLCONV_OK;
@@ -238,8 +272,8 @@ clconv_status look_around(neighbourhood *view, const case_data *data, const unsi
     judging j = {0};
     size_t place[CLCONV_TENSOR_AXES];
     memset(view, 0, sizeof *view);
-    clconv_status status = begin(&j, data, result, expected);
-    if (status || expected->places)
+    clconv_status status = begin(&j, data, case_computed(&data->problem), result, expected);
+    if (status || expected->places || dense >= count_of(j.extent))
         return status ? status : CLCONV_UNSUPPORTED;
     place_of(place, j.extent, dense);
     place[3] = window_start(place[3], VIEW_ROWS, j.extent[3]);

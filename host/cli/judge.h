@@ -8,9 +8,9 @@
 
 #include "case_data.h"
 
-/** What a correct result is: at every element of the output, or at some. */
+/** What a correct result is: at every element that is computed, or at some. */
 typedef struct expected_output {
-    double *values, *bounds; /* owned; in the order N C D H W, or of `places` */
+    double *values, *bounds; /* owned; in clconv_reference()'s order, or that of `places` */
     size_t *places;          /* owned; dense indices of the elements, NULL for all of them */
     size_t count;
     size_t nonzero;   /* elements whose value is not 0 */
@@ -51,7 +51,7 @@ double alarm_scale(const clconv_problem *problem, double bound, double value);
 /** Steps from one number to another through all numbers of the type; UINT64_MAX from a NaN. */
 uint64_t ulp_distance(clconv_type type, double a, double b);
 
-/** The largest such distance between elements of two outputs, both behind their guards. */
+/** The largest such distance between elements of two results. */
 uint64_t largest_ulp_distance(const case_data *data, const unsigned char *a,
                               const unsigned char *b);
 
@@ -72,7 +72,7 @@ typedef struct neighbourhood {
     unsigned char cells[VIEW_ROWS][VIEW_COLUMNS];
 } neighbourhood;
 
-/** The window around a dense index, where all elements are expected. */
+/** The window around a dense index, where all elements are expected; not of a bias's gradient. */
 clconv_status look_around(neighbourhood *view, const case_data *data, const unsigned char *result,
                           const expected_output *expected, size_t dense);
 

@@ -10,6 +10,7 @@ const cli_command cli_commands[] = {
     {"run", cmd_run, "convolve arrays in .npy files"},
     {"filter", cmd_filter, "filter a picture in a .png file"},
     {"receptive-field", cmd_receptive_field, "what one output of a stack of layers sees"},
+    {"bench", cmd_bench, "time algorithms on a device"},
     {"cache", cmd_cache, "show, verify or clear the compiled kernels on disk"},
     {"help", cmd_help, "explain a command, or the text form of problems"},
     {"version", cmd_version, "print the version"},

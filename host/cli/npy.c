@@ -242,10 +242,12 @@ static bool read_header_size(reader *r, size_t *size) {
     unsigned char prefix[PREFIX_SIZE];
     unsigned char field[4] = {0};
 
-    if (!read_bytes(r, prefix, sizeof prefix))
-        return false;
+    if (!read_bytes(r, prefix, sizeof magic))
+        return ferror(r->stream) ? false : fail(r, "is not a .npy file: it is too short");
     if (memcmp(prefix, magic, sizeof magic) != 0)
         return fail(r, "is not a .npy file: it does not begin with \\x93NUMPY");
+    if (!read_bytes(r, prefix + sizeof magic, sizeof prefix - sizeof magic))
+        return false;
     if (prefix[6] < 1 || prefix[6] > 3 || prefix[7] != 0)
         return fail(r, "has .npy format %d.%d; 1.0, 2.0 and 3.0 can be read", prefix[6], prefix[7]);
     if (!read_bytes(r, field, prefix[6] == 1 ? 2 : 4))

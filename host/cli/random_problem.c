@@ -44,6 +44,20 @@ void random_meaning(clconv_problem *p, uint64_t *s) {
         draw_epilogue(p, s);
 }
 
+void random_training(clconv_problem *p, uint64_t *s) {
+    p->direction =
+        (clconv_direction)PICK(s, CLCONV_BACKWARD_DATA, CLCONV_BACKWARD_WEIGHTS, CLCONV_TRANSPOSED);
+    if (p->direction == CLCONV_TRANSPOSED)
+        return;
+    if (p->type == CLCONV_S8 || p->type == CLCONV_U8)
+        p->type = CLCONV_F32;
+    p->input_zero_point = p->weights_zero_point = 0;
+    p->has_residual = 0;
+    p->has_bias = p->has_bias && p->direction == CLCONV_BACKWARD_WEIGHTS;
+    p->activation = CLCONV_ACTIVATION_NONE;
+    p->activation_a = p->activation_b = 0;
+}
+
 size_t random_meanings(clconv_problem meanings[MOST_MEANINGS], size_t problems, uint64_t *state) {
     const size_t fewest = 8, problems_each = 50, wanted = fewest + problems / problems_each;
     const size_t count = wanted < MOST_MEANINGS ? wanted : MOST_MEANINGS;
@@ -51,6 +65,8 @@ size_t random_meanings(clconv_problem meanings[MOST_MEANINGS], size_t problems, 
         meanings[i] = (clconv_problem)CLCONV_PROBLEM_INIT;
         if (i > 0)
             random_meaning(&meanings[i], state);
+        if (i % 2)
+            random_training(&meanings[i], state);
     }
     return count;
 }
@@ -68,20 +84,42 @@ static void draw_pads(clconv_problem *p, uint64_t *s, int axis) {
         *(random_chance(s, 2) ? begin : end) += span - padded;
 }
 
+/* Pads of a transposed convolution take elements away, but must leave some. */
+static void draw_transposed_pads(clconv_problem *p, uint64_t *s, int axis) {
+    const size_t span = p->dilation[axis] * (p->kernel[axis] - 1) + 1;
+    const size_t step = p->stride[axis] > p->dilation[axis] ? p->stride[axis] : p->dilation[axis];
+    size_t *begin = &p->pad_begin[axis], *end = &p->pad_end[axis];
+    p->output_padding[axis] = random_chance(s, 3) ? random_below(s, step) : 0;
+    const size_t full = (p->input[axis] - 1) * p->stride[axis] + span + p->output_padding[axis];
+    *begin = random_chance(s, 3) ? 0 : random_below(s, span + 3);
+    *end = random_chance(s, 3) ? 0 : random_below(s, span + 3);
+    if (*begin + *end >= full) {
+        *begin = random_below(s, full);
+        *end = random_below(s, full - *begin);
+    }
+}
+
+static void draw_either_pads(clconv_problem *p, uint64_t *s, int axis) {
+    if (p->direction == CLCONV_TRANSPOSED)
+        draw_transposed_pads(p, s, axis);
+    else
+        draw_pads(p, s, axis);
+}
+
 /* Extents one wide, just beside the usual tiles, and prime. */
 static void draw_axis(clconv_problem *p, uint64_t *s, int axis) {
     p->input[axis] = PICK(s, 1, 1, 2, 3, 5, 7, 8, 11, 13, 15, 16, 17, 31, 33);
     p->kernel[axis] = PICK(s, 1, 1, 2, 3, 3, 4, 5, 7);
     p->stride[axis] = PICK(s, 1, 1, 1, 2, 2, 3, 5);
     p->dilation[axis] = PICK(s, 1, 1, 1, 2, 3);
-    draw_pads(p, s, axis);
+    draw_either_pads(p, s, axis);
 }
 
 /* The commonest layer, for which there are algorithms of their own: 3x3, stride 1. */
 static void draw_common_axis(clconv_problem *p, uint64_t *s, int axis) {
     p->input[axis] = PICK(s, 1, 2, 3, 5, 7, 8, 13, 16, 17, 31, 33);
     p->kernel[axis] = 3;
-    draw_pads(p, s, axis);
+    draw_either_pads(p, s, axis);
 }
 
 static void draw_channels(clconv_problem *p, uint64_t *s) {

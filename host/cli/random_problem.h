@@ -1,4 +1,4 @@
-/* Random forward problems over everything that the grammar can say, skewed to what goes wrong. */
+/* Random problems over everything that the grammar can say, skewed to what goes wrong. */
 #ifndef CLCONV_CLI_RANDOM_PROBLEM_H
 #define CLCONV_CLI_RANDOM_PROBLEM_H
 
@@ -12,10 +12,13 @@ enum { MOST_MEANINGS = 32 };
  */
 void random_meaning(clconv_problem *problem, uint64_t *state);
 
+/** Sets a direction, of all but the forward one, and takes away what it has no use for. */
+void random_training(clconv_problem *problem, uint64_t *state);
+
 /**
  * Draws the meanings for a run of so many problems, the first of them plain f32, and returns how
- * many. They are few, because each may cost every algorithm a program, which takes a device's
- * compiler up to a second; geometry costs none.
+ * many; half of them are forward. They are few, because each may cost every algorithm a program,
+ * which takes a device's compiler up to a second; geometry costs none.
  */
 size_t random_meanings(clconv_problem meanings[MOST_MEANINGS], size_t problems, uint64_t *state);
 

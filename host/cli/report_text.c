@@ -9,7 +9,9 @@
 
 void tally_add(tally *t, const report *r) {
     ++t->verdicts[r->verdict];
-    if (r->verdict == VERDICT_PASSED) {
+    if (r->verdict == VERDICT_UNSUPPORTED && !*t->refusal)
+        snprintf(t->refusal, sizeof t->refusal, "%s", r->reason);
+    if (r->judged.judged) {
         t->share = fmax(t->share, r->judged.share);
         t->alarm_share = fmax(t->alarm_share, r->judged.alarm_share);
     }
@@ -26,11 +28,15 @@ void tally_add(tally *t, const report *r) {
     }
 }
 
-void print_devices(const verify_device *devices, size_t count) {
+void print_devices(const verify_device *devices, size_t count, bool are_all) {
+    size_t with_opencl = 0;
     for (size_t i = 0; i < count; ++i) {
         const clconv_device_info *info = &devices[i].facts.info;
         printf("%-5s %s (%s)\n", info->selector, info->name, info->driver);
+        with_opencl += info->kind != CLCONV_KIND_HOST;
     }
+    if (are_all && !with_opencl)
+        printf("No OpenCL device can be used: this proves the host alone.\n");
     printf("\n");
 }
 
@@ -115,6 +121,13 @@ void print_tallies(const tally *tallies, size_t count) {
     }
     table_print(&rows, "llrrrrrrrrrr");
     free(rows.cells);
+}
+
+void print_refusals(const tally *tallies, size_t count) {
+    for (size_t i = 0; i < count; ++i)
+        if (*tallies[i].refusal)
+            printf("%-5s %-14s %s\n", tallies[i].device->facts.info.selector, tallies[i].algorithm,
+                   tallies[i].refusal);
 }
 
 void print_differences(const tally *tallies, size_t count) {

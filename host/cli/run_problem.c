@@ -112,6 +112,7 @@ static int set_zero_points(run_problem *r, const run_options *o) {
 }
 
 static int set_type(run_problem *r, const run_options *o, npy_type file_type) {
+    const bool is_output = o->direction == CLCONV_BACKWARD_DATA;
     clconv_type type = tensor_file_type(file_type);
 
     if (o->type >= 0) {
@@ -119,8 +120,9 @@ static int set_type(run_problem *r, const run_options *o, npy_type file_type) {
         return CLI_OK;
     }
     if (type == CLCONV_S32) {
-        return cli_fail(command, "input '%s' has elements of type %s; --type chooses another",
-                        o->input, npy_type_name(file_type));
+        return cli_fail(command, "%s '%s' has elements of type %s; --type chooses another",
+                        is_output ? "output" : "input", is_output ? o->output : o->input,
+                        npy_type_name(file_type));
     }
     r->problem.type = type;
     return CLI_OK;
@@ -172,6 +174,37 @@ static int set_views(run_problem *r, const run_options *o) {
     return set_strides(r->problem.output_strides, r, &o->output_strides, "output-strides");
 }
 
+/* The axes of the file that tells them; the other that is read has as many. */
+static int set_rank(run_problem *r, const char *role, const char *path, size_t rank,
+                    const char *other_role, const char *other_path, size_t other_rank) {
+    if (rank < 2 || rank > CLCONV_TENSOR_AXES)
+        return cli_fail(command, "%s '%s' has %zu axes, expected 2 to 5", role, path, rank);
+    if (other_rank != rank) {
+        return cli_fail(command, "%s '%s' %s %zu axes, but %s '%s' has %zu", other_role, other_path,
+                        strcmp(other_role, "weights") ? "has" : "have", other_rank, role, path,
+                        rank);
+    }
+    r->bare = rank == 2;
+    r->axes = r->bare ? 2 : rank - 2;
+    if (r->bare) {
+        /* One channel: the layouts are the same. */
+        r->problem.layout = CLCONV_NCHW;
+        r->problem.weights_layout = CLCONV_OIHW;
+    }
+    return CLI_OK;
+}
+
+static void spread_weights(size_t all[CLCONV_TENSOR_AXES], run_problem *r,
+                           const npy_array *weights) {
+    spread(all, weights->shape, weights->rank, r->problem.weights_layout == CLCONV_OHWI);
+    memcpy(r->problem.kernel, all + CLCONV_AXIS_D, sizeof r->problem.kernel);
+}
+
+static void spread_activations(size_t all[CLCONV_TENSOR_AXES], const run_problem *r,
+                               const size_t *shape, size_t rank) {
+    spread(all, shape, rank, r->problem.layout == CLCONV_NHWC);
+}
+
 /* The extents that the files tell; whether they fit each other is checked later. */
 static int set_extents(run_problem *r, const run_options *o, const npy_array *input,
                        const npy_array *weights) {
@@ -179,27 +212,118 @@ static int set_extents(run_problem *r, const run_options *o, const npy_array *in
     size_t rank = o->input_shape.count ? o->input_shape.count : input->rank;
     clconv_problem *p = &r->problem;
     size_t all[CLCONV_TENSOR_AXES];
+    int code = set_rank(r, "input", o->input, rank, "weights", o->weights, weights->rank);
 
-    if (rank < 2 || rank > CLCONV_TENSOR_AXES)
-        return cli_fail(command, "input '%s' has %zu axes, expected 2 to 5", o->input, rank);
-    if (weights->rank != rank) {
-        return cli_fail(command, "weights '%s' have %zu axes, but input '%s' has %zu", o->weights,
-                        weights->rank, o->input, rank);
-    }
-    r->bare = rank == 2;
-    r->axes = r->bare ? 2 : rank - 2;
-    if (r->bare) {
-        /* One channel: the layouts are the same. */
-        p->layout = CLCONV_NCHW;
-        p->weights_layout = CLCONV_OIHW;
-    }
-    spread(all, shape, rank, p->layout == CLCONV_NHWC);
+    if (code)
+        return code;
+    spread_activations(all, r, shape, rank);
     p->batch = all[CLCONV_AXIS_N];
     p->in_channels = all[CLCONV_AXIS_C];
     memcpy(p->input, all + CLCONV_AXIS_D, sizeof p->input);
-    spread(all, weights->shape, rank, p->weights_layout == CLCONV_OHWI);
-    p->out_channels = all[CLCONV_AXIS_N];
-    memcpy(p->kernel, all + CLCONV_AXIS_D, sizeof p->kernel);
+    spread_weights(all, r, weights);
+    p->out_channels =
+        p->direction == CLCONV_TRANSPOSED ? all[CLCONV_AXIS_C] * p->groups : all[CLCONV_AXIS_N];
+    return CLI_OK;
+}
+
+/* ---- gradients: what is computed has extents that the files may leave open ------------------- */
+
+/* Nonzero, and said, where the extents must be given. */
+static int check_open(const run_problem *r, const run_options *o, const char *what) {
+    const clconv_problem *p = &r->problem;
+    bool is_open = o->padding >= 0;
+
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++)
+        is_open = is_open || p->stride[axis] != 1;
+    if (!is_open || o->extents.count)
+        return CLI_OK;
+    return cli_fail(
+        command, "option '--extents' is required: a stride or --padding leaves the %s open", what);
+}
+
+static int set_data_extents(run_problem *r, const run_options *o, const npy_array *weights,
+                            const npy_array *output) {
+    clconv_problem *p = &r->problem;
+    size_t all[CLCONV_TENSOR_AXES];
+    int code = set_rank(r, "output", o->output, output->rank, "weights", o->weights, weights->rank);
+
+    if (code)
+        return code;
+    spread_weights(all, r, weights);
+    p->in_channels = all[CLCONV_AXIS_C] * p->groups;
+    spread_activations(all, r, output->shape, output->rank);
+    p->batch = all[CLCONV_AXIS_N];
+    p->out_channels = all[CLCONV_AXIS_C];
+    /* Kept here until strides and pads are known; stride 1 then leaves one possible input. */
+    memcpy(p->input, all + CLCONV_AXIS_D, sizeof p->input);
+    return CLI_OK;
+}
+
+static int finish_data_extents(run_problem *r, const run_options *o) {
+    clconv_problem *p = &r->problem;
+    int code = check_open(r, o, "input");
+
+    if (code || o->extents.count)
+        return code ? code : set_axes(p->input, &o->extents, "extents", r->axes);
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++) {
+        size_t whole = p->input[axis] + p->dilation[axis] * (p->kernel[axis] - 1);
+        size_t pads = p->pad_begin[axis] + p->pad_end[axis];
+        if (pads >= whole)
+            return cli_fail(command, "pads of %zu leave nothing of an input", pads);
+        p->input[axis] = whole - pads;
+    }
+    return CLI_OK;
+}
+
+static int set_weights_extents(run_problem *r, const run_options *o, const npy_array *input,
+                               const npy_array *output) {
+    const size_t *shape = o->input_shape.count ? o->input_shape.values : input->shape;
+    size_t rank = o->input_shape.count ? o->input_shape.count : input->rank;
+    clconv_problem *p = &r->problem;
+    size_t all[CLCONV_TENSOR_AXES];
+    int code = set_rank(r, "input", o->input, rank, "output", o->output, output->rank);
+
+    if (code)
+        return code;
+    spread_activations(all, r, shape, rank);
+    p->batch = all[CLCONV_AXIS_N];
+    p->in_channels = all[CLCONV_AXIS_C];
+    memcpy(p->input, all + CLCONV_AXIS_D, sizeof p->input);
+    spread_activations(all, r, output->shape, output->rank);
+    p->out_channels = all[CLCONV_AXIS_C];
+    memcpy(p->kernel, all + CLCONV_AXIS_D, sizeof p->kernel); /* kept here as the input above */
+    return CLI_OK;
+}
+
+static int finish_weights_extents(run_problem *r, const run_options *o) {
+    clconv_problem *p = &r->problem;
+    int code = check_open(r, o, "kernel");
+
+    if (code || o->extents.count)
+        return code ? code : set_axes(p->kernel, &o->extents, "extents", r->axes);
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++) {
+        size_t padded = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
+        size_t output = p->kernel[axis], steps = padded - output;
+        if (output > padded || steps % p->dilation[axis])
+            return cli_fail(command, "no kernel leads from %zu padded inputs to %zu outputs",
+                            padded, output);
+        p->kernel[axis] = steps / p->dilation[axis] + 1;
+    }
+    return CLI_OK;
+}
+
+/* Whether the output that was read is the one that the problem has. */
+static int check_output(const run_problem *r, const run_options *o, const npy_array *output) {
+    size_t all[CLCONV_TENSOR_AXES], expected[CLCONV_SPATIAL_AXES];
+    clconv_status status = clconv_problem_output(expected, &r->problem);
+
+    if (status)
+        return cli_fail_status(command, status);
+    spread_activations(all, r, output->shape, output->rank);
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++)
+        if (!r->output_view && all[CLCONV_AXIS_D + axis] != expected[axis])
+            return cli_fail(command, "output '%s' has the extent %zu where the problem has %zu",
+                            o->output, all[CLCONV_AXIS_D + axis], expected[axis]);
     return CLI_OK;
 }
 
@@ -214,13 +338,38 @@ static int set_name(run_problem *r, const run_options *o) {
     return CLI_OK;
 }
 
+static int set_files(run_problem *r, const run_options *o, const npy_array *input,
+                     const npy_array *weights, const npy_array *output) {
+    if (r->problem.direction == CLCONV_BACKWARD_DATA)
+        return set_data_extents(r, o, weights, output);
+    if (r->problem.direction == CLCONV_BACKWARD_WEIGHTS)
+        return set_weights_extents(r, o, input, output);
+    return set_extents(r, o, input, weights);
+}
+
+/* What strides and pads must be known for. */
+static int finish_extents(run_problem *r, const run_options *o) {
+    if (r->problem.direction == CLCONV_BACKWARD_DATA)
+        return finish_data_extents(r, o);
+    if (r->problem.direction == CLCONV_BACKWARD_WEIGHTS)
+        return finish_weights_extents(r, o);
+    if (o->extents.count)
+        return cli_fail(command, "--extents is for the directions backward_data and "
+                                 "backward_weights");
+    return CLI_OK;
+}
+
 int run_problem_set(run_problem *r, const run_options *o, const npy_array *input,
-                    const npy_array *weights) {
+                    const npy_array *weights, const npy_array *output) {
     clconv_problem *p = &r->problem;
+    const bool reads_output =
+        o->direction == CLCONV_BACKWARD_DATA || o->direction == CLCONV_BACKWARD_WEIGHTS;
+    const npy_array *first = o->direction == CLCONV_BACKWARD_DATA ? output : input;
     clconv_status status;
     int code;
 
     *r = (run_problem){.problem = CLCONV_PROBLEM_INIT};
+    p->direction = (clconv_direction)o->direction;
     p->groups = (size_t)o->groups;
     p->mode = (clconv_mode)o->mode;
     p->layout = (clconv_layout)o->layout;
@@ -229,14 +378,18 @@ int run_problem_set(run_problem *r, const run_options *o, const npy_array *input
     p->beta = o->beta;
     p->has_bias = o->bias != NULL;
     p->has_residual = o->residual != NULL;
-    if ((code = set_type(r, o, input->type)) || (code = set_extents(r, o, input, weights)) ||
+    if ((code = set_type(r, o, first->type)) || (code = set_files(r, o, input, weights, output)) ||
         (code = set_axes(p->stride, &o->stride, "stride", r->axes)) ||
         (code = set_axes(p->dilation, &o->dilation, "dilation", r->axes)) ||
-        (code = set_pads(r, o)) || (code = set_activation(r, o)) ||
+        (code = set_axes(p->output_padding, &o->output_padding, "output-padding", r->axes)) ||
+        (reads_output && o->padding >= 0 && (code = finish_extents(r, o))) ||
+        (code = set_pads(r, o)) || (code = finish_extents(r, o)) || (code = set_activation(r, o)) ||
         (code = set_zero_points(r, o)) || (code = set_views(r, o)) || (code = set_name(r, o)))
         return code;
     status = clconv_problem_validate(p);
-    return status ? cli_fail_status(command, status) : CLI_OK;
+    if (status)
+        return cli_fail_status(command, status);
+    return reads_output ? check_output(r, o, output) : CLI_OK;
 }
 
 bool run_problem_is_view(const run_problem *r, clconv_tensor tensor) {

@@ -18,7 +18,10 @@ typedef struct run_options {
     args_sizes stride;
     args_sizes pad;
     args_sizes dilation;
+    args_sizes output_padding;
+    args_sizes extents;
     uint64_t groups;
+    int direction;
     int padding;
     int mode;
     const char *activation;
@@ -48,11 +51,12 @@ typedef struct run_problem {
 
 /**
  * Fills in a problem and validates it.
- * @param input,weights only their type, rank and shape are looked at
+ * @param input,weights,output only their type, rank and shape are looked at, and not of what is
+ *        computed
  * @return CLI_OK, or the exit code after a message on stderr
  */
 int run_problem_set(run_problem *r, const run_options *o, const npy_array *input,
-                    const npy_array *weights);
+                    const npy_array *weights, const npy_array *output);
 
 /**
  * Extents that the array of a tensor has in its file. Behind a view it is one row of at least as

@@ -58,6 +58,10 @@ static void smaller_pad_end(clconv_problem *p, int axis, size_t amount) {
     p->pad_end[axis] -= p->pad_end[axis] < amount ? p->pad_end[axis] : amount;
 }
 
+static void smaller_output_padding(clconv_problem *p, int axis, size_t amount) {
+    p->output_padding[axis] -= p->output_padding[axis] < amount ? p->output_padding[axis] : amount;
+}
+
 static void no_bias(clconv_problem *p, int axis, size_t amount) {
     (void)axis, (void)amount;
     p->has_bias = 0;
@@ -113,13 +117,16 @@ static const struct {
     int axes;
     int has_amount;
 } steps[] = {
-    {no_views, 1, 0},          {no_residual, 1, 0},     {no_bias, 1, 0},
-    {no_activation, 1, 0},     {no_factors, 1, 0},      {no_zero_points, 1, 0},
-    {usual_layouts, 1, 0},     {usual_mode, 1, 0},      {usual_type, 1, 0},
-    {fewer_pictures, 1, 1},    {fewer_groups, 1, 1},    {fewer_inputs, 1, 1},
-    {fewer_outputs, 1, 1},     {smaller_stride, 3, 1},  {smaller_dilation, 3, 1},
-    {smaller_pad_begin, 3, 1}, {smaller_pad_end, 3, 1}, {smaller_kernel, 3, 1},
-    {smaller_input, 3, 1},
+    {no_views, 1, 0},         {no_residual, 1, 0},
+    {no_bias, 1, 0},          {no_activation, 1, 0},
+    {no_factors, 1, 0},       {no_zero_points, 1, 0},
+    {usual_layouts, 1, 0},    {usual_mode, 1, 0},
+    {usual_type, 1, 0},       {fewer_pictures, 1, 1},
+    {fewer_groups, 1, 1},     {fewer_inputs, 1, 1},
+    {fewer_outputs, 1, 1},    {smaller_stride, 3, 1},
+    {smaller_dilation, 3, 1}, {smaller_pad_begin, 3, 1},
+    {smaller_pad_end, 3, 1},  {smaller_kernel, 3, 1},
+    {smaller_input, 3, 1},    {smaller_output_padding, 3, 1},
 };
 
 typedef struct search {

@@ -38,7 +38,10 @@ static void trial_free(trial *t) {
     free(t->baseline);
 }
 
+/* Samples and checksums are of forward problems alone. */
 static int is_sampled(const clconv_problem *problem, const verify_options *o) {
+    if (problem->direction != CLCONV_FORWARD)
+        return 0;
     return o->sampled || (!o->full && clconv_problem_flops(problem) > most_reference_flops);
 }
 
@@ -71,8 +74,12 @@ static clconv_status trial_make(trial *t, const clconv_problem *problem, const v
 void format_place(char text[PLACE_SIZE], const clconv_problem *p, size_t dense) {
     size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES], place[CLCONV_TENSOR_AXES];
     *text = 0;
-    if (clconv_tensor_shape(extent, stride, p, CLCONV_OUTPUT))
+    if (clconv_tensor_shape(extent, stride, p, case_computed(p)))
         return;
+    if (dense >= count_of(extent)) { /* only the gradient of a bias lies behind another tensor */
+        snprintf(text, PLACE_SIZE, "bias[%zu]", dense - count_of(extent));
+        return;
+    }
     place_of(place, extent, dense);
     snprintf(text, PLACE_SIZE, "[%zu][%zu][%zu][%zu][%zu]", place[0], place[1], place[2], place[3],
              place[4]);
@@ -234,10 +241,8 @@ static void try_data(report *r, const trial *t, data_kind kind, const verify_opt
 
 static void compare_to_baseline(report *r, trial *t, data_kind kind) {
     const case_data *data = &t->data[kind];
-    size_t size = data->images[CLCONV_OUTPUT].size;
-    const size_t guard = GUARD_ELEMENTS * data->images[CLCONV_OUTPUT].element;
-    if (!t->baseline && (t->baseline = malloc(size))) {
-        memcpy(t->baseline, data->result, size);
+    if (!t->baseline && (t->baseline = malloc(data->result_size))) {
+        memcpy(t->baseline, data->result, data->result_size);
         snprintf(t->baseline_name, sizeof t->baseline_name, "%s %s", r->device->facts.info.selector,
                  r->algorithm);
     }
@@ -246,7 +251,7 @@ static void compare_to_baseline(report *r, trial *t, data_kind kind) {
     size_t first;
     r->differs_from = t->baseline_name;
     r->differing = count_differing(&first, data, t->baseline, data->result);
-    r->differing_ulps = largest_ulp_distance(data, t->baseline + guard, data->result + guard);
+    r->differing_ulps = largest_ulp_distance(data, t->baseline, data->result);
 }
 
 static void try_algorithm(report *r, trial *t, const verify_options *o) {
@@ -290,7 +295,8 @@ static void try_everywhere(const clconv_problem *problem, trial *t, const verify
 static double bytes_needed(const clconv_problem *problem, const verify_options *o) {
     size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
     double bytes = 3.0 * (double)case_data_size(problem);
-    if (!is_sampled(problem, o) && !clconv_tensor_shape(extent, stride, problem, CLCONV_OUTPUT))
+    if (!is_sampled(problem, o) &&
+        !clconv_tensor_shape(extent, stride, problem, case_computed(problem)))
         bytes += 2 * sizeof(double) * (double)count_of(extent);
     return bytes;
 }

@@ -77,7 +77,7 @@ clconv_status verify_worked(const verify_device *devices, size_t device_count,
 /** Turns what a run left into a verdict; `r` has the problem, `judged` and `violations`. */
 void give_verdict(report *r, const expected_output *expected);
 
-/** "[n][c][d][h][w]" of a dense output index. */
+/** "[n][c][d][h][w]" of a dense index of what is computed, or "bias[c]". */
 #define PLACE_SIZE 128
 void format_place(char text[PLACE_SIZE], const clconv_problem *problem, size_t dense);
 

@@ -97,7 +97,7 @@ static inline unsigned char *read_buffer(cl_command_queue queue, cl_mem memory, 
     return content;
 }
 
-/* Copies the output to `result`; false where anything but the output was written. */
+/* Copies what was computed to `result`; false where anything else was written. */
 static inline bool read_moated(const moated_set *moated, cl_command_queue queue,
                                const tensor_set *set, unsigned char *result, const char *label) {
     bool clean = true;
@@ -107,10 +107,10 @@ static inline bool read_moated(const moated_set *moated, cl_command_queue queue,
             continue;
         unsigned char *content = read_buffer(queue, moated->memory[i], moated->bytes[i]);
         const unsigned char *inside = content + front_moats[i] * clconv_type_size(t->type);
-        if (i == CLCONV_OUTPUT)
-            memcpy(result, inside, t->bytes);
-        unsigned char *expected = moated_image(t, i == CLCONV_OUTPUT ? inside : t->data,
-                                               front_moats[i], moated->bytes[i]);
+        if (t->is_computed)
+            memcpy(result + result_offset(set, i), inside, t->bytes);
+        unsigned char *expected =
+            moated_image(t, t->is_computed ? inside : t->data, front_moats[i], moated->bytes[i]);
         if (memcmp(content, expected, moated->bytes[i]) != 0) {
             print_error("%s: memory around or in the %s was written\n", label, tensor_name(i));
             clean = false;
@@ -137,7 +137,7 @@ static inline bool workspace_moat_is_clean(const moated_set *moated, cl_command_
     return clean;
 }
 
-/* Enqueues on buffers of our own and waits; `result` receives the bytes of the output tensor. */
+/* Enqueues on buffers of our own and waits; `result` receives the bytes of what is computed. */
 static inline bool enqueue_moated(clconv_plan *plan, clconv_device *device, const tensor_set *set,
                                   unsigned char *result, const char *label) {
     moated_set moated;
@@ -159,9 +159,14 @@ static inline bool enqueue_moated(clconv_plan *plan, clconv_device *device, cons
 /* The same on host memory. */
 static inline bool run_on_host_memory(clconv_plan *plan, const tensor_set *set,
                                       unsigned char *result, const char *label) {
-    clconv_host_tensors tensors = host_tensors(set);
-    memcpy(result, tensors.output, set->tensors[CLCONV_OUTPUT].bytes);
-    tensors.output = result;
+    tensor_set with_result = *set;
+    for (size_t i = 0; i < TENSOR_COUNT; ++i) {
+        tensor *t = &with_result.tensors[i];
+        unsigned char *part = result + result_offset(set, i);
+        if (t->is_computed && t->data)
+            t->data = memcpy(part, t->data, t->bytes);
+    }
+    const clconv_host_tensors tensors = host_tensors(&with_result);
     clconv_status status = clconv_plan_run(plan, &tensors);
     if (status)
         print_error("%s: %s: %s\n", label, clconv_status_name(status), clconv_last_message());
@@ -171,7 +176,7 @@ static inline bool run_on_host_memory(clconv_plan *plan, const tensor_set *set,
 /* What is expected of one algorithm: the same values, within bounds of its own. */
 static inline expectation expectation_of(const char *algorithm, const clconv_problem *problem,
                                          const tensor_set *set, const expectation *expected) {
-    size_t bytes = set->tensors[CLCONV_OUTPUT].count * sizeof(double);
+    size_t bytes = result_count(set) * sizeof(double);
     clconv_host_tensors tensors = host_tensors(set);
     expectation own = {malloc(bytes), malloc(bytes)};
     assert_non_null(own.values);
@@ -190,7 +195,6 @@ static inline bool algorithm_is_right(clconv_device *device, const clconv_device
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
     clconv_plan *plan = NULL;
     char text[CLCONV_PROBLEM_TEXT_SIZE] = "", label[CLCONV_PROBLEM_TEXT_SIZE + 128];
-    const tensor *output = &set->tensors[CLCONV_OUTPUT];
     (void)clconv_problem_format(text, sizeof text, problem);
     snprintf(label, sizeof label, "device %s, algorithm %s, %s", info->selector, algorithm, text);
     options.algorithm = algorithm;
@@ -198,13 +202,13 @@ static inline bool algorithm_is_right(clconv_device *device, const clconv_device
         print_error("%s: no plan: %s\n", label, clconv_last_message());
         return false;
     }
-    unsigned char *result = malloc(output->bytes);
+    unsigned char *result = malloc(result_bytes(set));
     assert_non_null(result);
     bool right = info->kind == CLCONV_KIND_HOST ? run_on_host_memory(plan, set, result, label)
                                                 : enqueue_moated(plan, device, set, result, label);
     expectation own = expectation_of(algorithm, problem, set, expected);
     exact = exact && clconv_algorithm_is_exact(algorithm);
-    right = right && result_matches(output, result, &own, exact, label);
+    right = right && results_match(set, result, &own, exact, label);
     free_expectation(&own);
     free(result);
     clconv_plan_destroy(plan);

@@ -144,6 +144,7 @@ typedef struct tensor {
     size_t extent[CLCONV_TENSOR_AXES];
     size_t stride[CLCONV_TENSOR_AXES];
     size_t count; /* product of the extents */
+    bool is_computed;
 } tensor;
 
 typedef struct tensor_set {
@@ -167,6 +168,7 @@ static inline tensor make_tensor(const clconv_problem *problem, clconv_tensor wh
         return t;
     assert_ok(clconv_tensor_shape(t.extent, t.stride, problem, which));
     t.type = clconv_tensor_type(problem, which);
+    t.is_computed = clconv_tensor_is_computed(problem, which);
     t.bytes = t.elements * clconv_type_size(t.type);
     t.count = 1;
     for (size_t axis = 0; axis < CLCONV_TENSOR_AXES; ++axis)
@@ -198,12 +200,12 @@ static inline void fill_tensor(tensor *t, uint64_t *random, filling fill) {
                            random_value(random, t->type, fill));
 }
 
-/* Gaps of views stay poisoned, and so does the whole output unless it is read. */
+/* Gaps of views stay poisoned, and so does all that is computed unless it is read. */
 static inline void make_tensors(tensor_set *set, const clconv_problem *problem, uint64_t *random,
                                 filling fill) {
     for (int which = CLCONV_INPUT; which <= CLCONV_OUTPUT; ++which) {
         set->tensors[which] = make_tensor(problem, (clconv_tensor)which);
-        if (which != CLCONV_OUTPUT || problem->beta != 0)
+        if (!set->tensors[which].is_computed || problem->beta != 0)
             fill_tensor(&set->tensors[which], random, fill);
     }
 }
@@ -219,6 +221,33 @@ static inline clconv_host_tensors host_tensors(const tensor_set *set) {
                                  .bias = set->tensors[CLCONV_BIAS].data,
                                  .residual = set->tensors[CLCONV_RESIDUAL].data,
                                  .output = set->tensors[CLCONV_OUTPUT].data};
+}
+
+/*
+ * What a problem computes is one block of bytes: in nearly all directions one tensor, of the
+ * gradient of the weights those and then the bias.
+ */
+static inline size_t result_bytes(const tensor_set *set) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < TENSOR_COUNT; ++i)
+        bytes += set->tensors[i].is_computed ? set->tensors[i].bytes : 0;
+    return bytes;
+}
+
+/* Elements that are computed. */
+static inline size_t result_count(const tensor_set *set) {
+    size_t count = 0;
+    for (size_t i = 0; i < TENSOR_COUNT; ++i)
+        count += set->tensors[i].is_computed ? set->tensors[i].count : 0;
+    return count;
+}
+
+/* Where a tensor lies in the block. */
+static inline size_t result_offset(const tensor_set *set, size_t which) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < which; ++i)
+        bytes += set->tensors[i].is_computed ? set->tensors[i].bytes : 0;
+    return bytes;
 }
 
 static inline const char *tensor_name(size_t which) {
@@ -259,7 +288,7 @@ typedef struct expectation {
 
 static inline expectation make_expectation(const clconv_problem *problem, const tensor_set *set) {
     clconv_host_tensors tensors = host_tensors(set);
-    size_t count = set->tensors[CLCONV_OUTPUT].count;
+    size_t count = result_count(set);
     expectation expected = {malloc(count * sizeof(double)), malloc(count * sizeof(double))};
     assert_non_null(expected.values);
     assert_non_null(expected.bounds);
@@ -319,6 +348,22 @@ static inline bool result_matches(const tensor *output, const unsigned char *res
                                   const expectation *expected, bool exact, const char *label) {
     return values_match(output, result, expected, exact, label) &&
            gaps_match(output, result, label);
+}
+
+/* The same for all that a problem computes. */
+static inline bool results_match(const tensor_set *set, const unsigned char *result,
+                                 const expectation *expected, bool exact, const char *label) {
+    size_t done = 0;
+    for (size_t i = 0; i < TENSOR_COUNT; ++i) {
+        const tensor *t = &set->tensors[i];
+        if (!t->is_computed)
+            continue;
+        const expectation part = {expected->values + done, expected->bounds + done};
+        if (!result_matches(t, result + result_offset(set, i), &part, exact, label))
+            return false;
+        done += t->count;
+    }
+    return true;
 }
 
 #endif

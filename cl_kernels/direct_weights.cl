@@ -1,0 +1,70 @@
+/*
+ * The gradients of weights and bias: one element per work-item, which sums over all pictures and
+ * places of the output in one order always. x is the input and y the gradient of the output.
+ */
+
+/* The outputs of one axis whose tap, `place` elements from its first input, meets the input. */
+static inline index_t first_output(index_t place, index_t stride, index_t out) {
+    return place < 0 ? min((-place + stride - 1) / stride, out) : 0;
+}
+static inline index_t end_output(index_t place, index_t stride, index_t out, index_t in) {
+    return place < in ? min((in - 1 - place) / stride + 1, out) : 0;
+}
+
+/* Global size (weights of an output channel, out channels). Accepts everything. */
+kernel void direct_weights(const geometry g, const offsets at, const scalars s,
+                           global const x_t *restrict x, global const y_t *restrict y,
+                           global y_t *w) {
+    index_t tap = (index_t)get_global_id(0), channel = (index_t)get_global_id(1);
+    if (tap >= g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w)
+        return;
+    index_t kw = tap % g.kernel_w, rest = tap / g.kernel_w;
+    index_t kh = rest % g.kernel_h;
+    rest /= g.kernel_h;
+    index_t kd = rest % g.kernel_d, c = rest / g.kernel_d;
+    index_t place_d = kd * g.dilation_d - g.pad_d;
+    index_t place_h = kh * g.dilation_h - g.pad_h;
+    index_t place_w = kw * g.dilation_w - g.pad_w;
+    index_t first_d = first_output(place_d, g.stride_d, g.out_d);
+    index_t end_d = end_output(place_d, g.stride_d, g.out_d, g.in_d);
+    index_t first_h = first_output(place_h, g.stride_h, g.out_h);
+    index_t end_h = end_output(place_h, g.stride_h, g.out_h, g.in_h);
+    index_t first_w = first_output(place_w, g.stride_w, g.out_w);
+    index_t end_w = end_output(place_w, g.stride_w, g.out_w, g.in_w);
+    index_t in_channel = channel / g.out_per_group * g.in_per_group + c;
+
+    x += at.x;
+    y += at.y;
+    acc_t acc = 0;
+    for (index_t n = 0; n < g.batch; ++n)
+        for (index_t d = first_d; d < end_d; ++d)
+            for (index_t h = first_h; h < end_h; ++h) {
+                index_t x_row = n * g.x_n + in_channel * g.x_c +
+                                (d * g.stride_d + place_d) * g.x_d +
+                                (h * g.stride_h + place_h) * g.x_h;
+                index_t y_row = n * g.y_n + channel * g.y_c + d * g.y_d + h * g.y_h;
+                for (index_t k = first_w; k < end_w; ++k)
+                    acc += LOAD_X(g, x, x_row + (k * g.stride_w + place_w) * g.x_w) *
+                           LOAD(y, y_row + k * g.y_w);
+            }
+    finish(acc, s, w, w, w + at.w, channel,
+           channel * g.w_o + c * g.w_i + g.w_start + kd * g.w_d + kh * g.w_h + kw * g.w_w);
+}
+
+/* Global size (out channels). */
+kernel void direct_weights_bias(const geometry g, const offsets at, const scalars s,
+                                global const y_t *restrict y, global y_t *bias) {
+    index_t channel = (index_t)get_global_id(0);
+    if (channel >= g.groups * g.out_per_group)
+        return;
+    y += at.y;
+    acc_t acc = 0;
+    for (index_t n = 0; n < g.batch; ++n)
+        for (index_t d = 0; d < g.out_d; ++d)
+            for (index_t h = 0; h < g.out_h; ++h) {
+                index_t row = n * g.y_n + channel * g.y_c + d * g.y_d + h * g.y_h;
+                for (index_t k = 0; k < g.out_w; ++k)
+                    acc += LOAD(y, row + k * g.y_w);
+            }
+    finish(acc, s, bias, bias, bias + at.bias, channel, channel);
+}

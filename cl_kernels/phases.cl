@@ -1,0 +1,37 @@
+/*
+ * What gathering by forward convolutions needs besides them. phases_pack rearranges the weights of a
+ * phase: packed[result channel][source channel of the group][tap], where w_i steps over the source's
+ * channels and w_o over the result's of one group; global size (weights of a filter, result
+ * channels). phases_empty finishes results that no weight meets; global size (pixels, channels,
+ * batch).
+ */
+kernel void phases_pack(const geometry g, const offsets at, global const w_t *restrict w,
+                        global w_t *restrict packed, const long packed_at) {
+    index_t i = (index_t)get_global_id(0), channel = (index_t)get_global_id(1);
+    index_t filter = g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w;
+    if (i >= filter)
+        return;
+    index_t k = i % g.kernel_w, rest = i / g.kernel_w;
+    index_t h = rest % g.kernel_h;
+    rest /= g.kernel_h;
+    index_t d = rest % g.kernel_d, c = rest / g.kernel_d;
+    index_t from = (channel / g.out_per_group * g.in_per_group + c) * g.w_i +
+                   channel % g.out_per_group * g.w_o + g.w_start + d * g.w_d + h * g.w_h +
+                   k * g.w_w;
+    w += at.w;
+    packed += packed_at + (long)channel * filter;
+    STORE(packed, i, LOAD(w, from));
+}
+
+kernel void phases_empty(const geometry g, const offsets at, const scalars s,
+                         global const y_t *restrict bias, global const y_t *residual,
+                         global y_t *y) {
+    index_t pixel = (index_t)get_global_id(0);
+    if (pixel >= g.out_d * g.out_h * g.out_w)
+        return;
+    index_t channel = (index_t)get_global_id(1), n = (index_t)get_global_id(2);
+    index_t w = pixel % g.out_w, rows = pixel / g.out_w;
+    index_t h = rows % g.out_h, d = rows / g.out_h;
+    finish(0, s, bias + at.bias, residual + at.residual, y + at.y, channel,
+           n * g.y_n + channel * g.y_c + d * g.y_d + h * g.y_h + w * g.y_w);
+}

@@ -1,0 +1,95 @@
+/* direct_weights.cl: the gradients of the weights and of the bias, each where it is wanted. */
+#include "call.h"
+#include "opencl.h"
+
+#include <stdlib.h>
+
+enum { WEIGHTS, BIAS, KERNELS };
+static const char *const kernel_names[KERNELS] = {"direct_weights", "direct_weights_bias"};
+
+typedef struct weights_state {
+    cl_kernel kernels[KERNELS]; /* BIAS is NULL where the problem has none */
+    clconv__kernel_geometry geometry;
+    clconv__kernel_scalars scalars;
+} weights_state;
+
+static void destroy(clconv_plan *plan) {
+    weights_state *state = plan->state;
+    if (!state)
+        return;
+    for (int i = 0; i < KERNELS; ++i)
+        if (state->kernels[i])
+            clReleaseKernel(state->kernels[i]);
+    free(state);
+    plan->state = NULL;
+}
+
+static clconv_status create(clconv_plan *plan) {
+    int64_t fields[CLCONV__FIELDS];
+    clconv_problem plain = plan->problem; /* nothing is added to what is summed */
+    plain.has_bias = 0;
+    clconv_status status = CLCONV_OK;
+    weights_state *state = calloc(1, sizeof *state);
+    if (!state)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
+    plan->state = state;
+    for (int i = 0; i < KERNELS && !status; ++i)
+        if (i != BIAS || plan->problem.has_bias)
+            status = clconv__plan_kernel(&state->kernels[i], plan, &plain, "direct_weights.cl",
+                                         kernel_names[i], NULL, "");
+    if (status) {
+        destroy(plan);
+        return status;
+    }
+    clconv__plan_fields(fields, plan, 0);
+    clconv__pack_geometry(&state->geometry, plan, fields);
+    clconv__plan_scalars(&state->scalars, plan);
+    return CLCONV_OK;
+}
+
+static clconv_status sum_bias(clconv__call *call, cl_event *event) {
+    const weights_state *state = call->plan->state;
+    const clconv__argument arguments[] = {
+        {state->geometry.size, &state->geometry.values},
+        {sizeof call->offsets, &call->offsets},
+        {state->scalars.size, &state->scalars.values},
+        {sizeof(cl_mem), &call->tensors.output.memory},
+        {sizeof(cl_mem), &call->tensors.bias.memory},
+    };
+    const clconv__range range = {{call->plan->problem.out_channels, 1, 1},
+                                 clconv__line_group(call->plan)};
+    return clconv__call_kernel(call, state->kernels[BIAS], &range, arguments,
+                               sizeof arguments / sizeof arguments[0], event);
+}
+
+static clconv_status sum_weights(clconv__call *call, cl_event *event) {
+    const weights_state *state = call->plan->state;
+    const clconv_problem *p = &call->plan->problem;
+    const size_t taps =
+        call->plan->request.g.in_per_group * p->kernel[0] * p->kernel[1] * p->kernel[2];
+    const clconv__argument arguments[] = {
+        {state->geometry.size, &state->geometry.values},
+        {sizeof call->offsets, &call->offsets},
+        {state->scalars.size, &state->scalars.values},
+        {sizeof(cl_mem), &call->tensors.input.memory},
+        {sizeof(cl_mem), &call->tensors.output.memory},
+        {sizeof(cl_mem), &call->tensors.weights.memory},
+    };
+    const clconv__range range = {{taps, p->out_channels, 1}, clconv__line_group(call->plan)};
+    return clconv__call_kernel(call, state->kernels[WEIGHTS], &range, arguments,
+                               sizeof arguments / sizeof arguments[0], event);
+}
+
+static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
+                             const clconv_tensors *tensors, cl_uint wait_count,
+                             const cl_event *wait, cl_event *event) {
+    const weights_state *state = plan->state;
+    const int wants_weights = tensors->weights.memory != NULL;
+    clconv__call call;
+    clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
+    if (!status && state->kernels[BIAS])
+        status = sum_bias(&call, wants_weights ? NULL : event);
+    return status || !wants_weights ? status : sum_weights(&call, event);
+}
+
+const clconv__algo_ops clconv__weights_ops = {0, create, destroy, enqueue, NULL, NULL, NULL};

@@ -1,0 +1,279 @@
+#include "args.h"
+#include "case_list.h"
+#include "cli.h"
+#include "timing.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct options {
+    args_strings cases;
+    const char *device;
+    const char *algo;
+    uint64_t rounds;
+    double seconds;
+    bool compare_estimate;
+    bool json;
+} options;
+
+static const args_option option_table[] = {
+    ARGS_OPTION(options, cases, "cases", "FILE", "problems, one a line; may be repeated"),
+    ARGS_OPTION(options, device, "device", "SELECTOR", CLI_DEVICE_HELP),
+    ARGS_OPTION(options, algo, "algo", "NAME",
+                "this algorithm, or 'all' that are made for the device\n"
+                "(default: the one with the smallest estimate)"),
+    ARGS_OPTION(options, rounds, "rounds", "N", "runs behind the first (default 15)"),
+    ARGS_OPTION(options, seconds, "seconds", "S",
+                "begin no more runs of an algorithm after so many (default 2)"),
+    ARGS_OPTION(options, compare_estimate, "compare-estimate", NULL,
+                "time all, and tell how much slower than the fastest the chosen one is"),
+    ARGS_OPTION(options, json, "json", NULL, CLI_JSON_HELP),
+};
+
+static const args_spec spec = {
+    .command = "bench",
+    .positional = "PROBLEM...",
+    .positional_min = 0,
+    .positional_max = ARGS_ANY,
+    .description =
+        "Times algorithms on a device: creating the plan, the first run, and the median of "
+        "further\n"
+        "runs. Tensors lie in the device's memory and weights are packed before; a run lasts from\n"
+        "enqueuing to the end. Nothing is verified here: that is what 'clconv verify' is for.\n",
+    ARGS_TABLE(option_table),
+};
+
+/* One algorithm on one problem. */
+typedef struct entry {
+    clconv_problem problem;
+    timing t;
+    bool is_chosen; /* by the estimate */
+} entry;
+
+typedef struct session {
+    const options *o;
+    clconv_device *device;
+    clconv_device_info info;
+    case_list cases;
+    entry *entries; /* owned */
+    size_t count, capacity;
+    double slower;   /* sum of the logarithms of chosen over fastest, */
+    size_t compared; /* and how many */
+} session;
+
+/* ---- timing ---------------------------------------------------------------------------------- */
+
+static entry *add_entry(session *s, const clconv_problem *problem) {
+    if (s->count == s->capacity) {
+        const size_t capacity = 2 * s->capacity + 32;
+        entry *more = realloc(s->entries, capacity * sizeof *more);
+        if (!more)
+            return NULL;
+        s->entries = more;
+        s->capacity = capacity;
+    }
+    s->entries[s->count] = (entry){.problem = *problem};
+    return &s->entries[s->count++];
+}
+
+static int time_one(session *s, const case_data *data, const char *algorithm, const char *chosen) {
+    const timing_limits limits = {.rounds = (size_t)s->o->rounds, .seconds = s->o->seconds};
+    entry *e = add_entry(s, &data->problem);
+    clconv_status status;
+
+    if (!e)
+        return cli_fail(spec.command, "out of memory");
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K%s %s", data->problem.name, algorithm);
+    if ((status = time_algorithm(&e->t, s->device, data, algorithm, &limits)))
+        return cli_fail_status(spec.command, status);
+    e->is_chosen = !strcmp(algorithm, chosen);
+    return CLI_OK;
+}
+
+/* How many times as long as the fastest the chosen algorithm took, of the entries from `first`. */
+static double chosen_over_fastest(const session *s, size_t first) {
+    double fastest = INFINITY, chosen = NAN;
+
+    for (size_t i = first; i < s->count; i++) {
+        fastest = fmin(fastest, s->entries[i].t.median);
+        if (s->entries[i].is_chosen)
+            chosen = s->entries[i].t.median;
+    }
+    return chosen / fastest;
+}
+
+static int time_all(session *s, const case_data *data, const char *chosen) {
+    const size_t first = s->count;
+    int code = CLI_OK;
+
+    for (size_t i = 0; i < clconv_algorithm_count() && !code; i++) {
+        const char *name = clconv_algorithm_name(i);
+        if (clconv_algorithm_is_for(s->device, name) &&
+            !clconv_algorithm_check(NULL, NULL, s->device, &data->problem, name))
+            code = time_one(s, data, name, chosen);
+    }
+    if (!code) {
+        s->slower += log(chosen_over_fastest(s, first));
+        s->compared++;
+    }
+    return code;
+}
+
+/* The one with the smallest estimate; asking builds nothing, so that creating plans is timed cold.
+ */
+static const char *find_chosen(const session *s, const clconv_problem *problem) {
+    const char *chosen = NULL;
+    double least = INFINITY;
+
+    for (size_t i = 0; i < clconv_algorithm_count(); i++) {
+        const char *name = clconv_algorithm_name(i);
+        double seconds;
+        if (clconv_algorithm_is_for(s->device, name) &&
+            !clconv_algorithm_check(NULL, &seconds, s->device, problem, name) && seconds < least) {
+            least = seconds;
+            chosen = name;
+        }
+    }
+    return chosen;
+}
+
+static int time_problem(session *s, const clconv_problem *problem) {
+    const bool is_integer = problem->type == CLCONV_S8 || problem->type == CLCONV_U8;
+    const bool all = s->o->compare_estimate || (s->o->algo && !strcmp(s->o->algo, "all"));
+    const char *chosen = find_chosen(s, problem);
+    case_data data;
+    clconv_status status;
+    int code;
+
+    if (!chosen)
+        return cli_fail(spec.command, "no algorithm computes '%s'", problem->name);
+    if ((status = case_data_make(&data, problem, is_integer ? DATA_EXACT : DATA_REAL, 1)))
+        return cli_fail_status(spec.command, status);
+    if (all)
+        code = time_all(s, &data, chosen);
+    else
+        code = time_one(s, &data, s->o->algo ? s->o->algo : chosen, chosen);
+    case_data_free(&data);
+    return code;
+}
+
+/* ---- telling --------------------------------------------------------------------------------- */
+
+static double gflops(const entry *e) {
+    return clconv_problem_flops(&e->problem) / e->t.median * 1e-9;
+}
+
+static void print_entry(const entry *e) {
+    char create[CLI_TEXT_SIZE], first[CLI_TEXT_SIZE], median[CLI_TEXT_SIZE];
+    char workspace[CLI_TEXT_SIZE], text[CLCONV_PROBLEM_TEXT_SIZE] = "";
+
+    cli_format_seconds(create, e->t.create);
+    cli_format_seconds(first, e->t.first);
+    cli_format_seconds(median, e->t.median);
+    cli_format_bytes(workspace, e->t.workspace);
+    if (!e->problem.name[0])
+        (void)clconv_problem_format(text, sizeof text, &e->problem);
+    printf("%-17s %10s %10s %10s %7.1f  %10s  %c %s\n", e->t.algorithm, create, first, median,
+           gflops(e), workspace, e->is_chosen ? '*' : ' ',
+           e->problem.name[0] ? e->problem.name : text);
+    fflush(stdout);
+}
+
+static int print_json(const session *s) {
+    cJSON *object = cJSON_CreateObject();
+    cJSON *entries = cJSON_AddArrayToObject(object, "entries");
+
+    cJSON_AddStringToObject(object, "device", s->info.name);
+    cJSON_AddStringToObject(object, "driver", s->info.driver);
+    for (size_t i = 0; i < s->count; i++) {
+        const entry *e = &s->entries[i];
+        cJSON *o = cJSON_CreateObject();
+        char text[CLCONV_PROBLEM_TEXT_SIZE] = "";
+        (void)clconv_problem_format(text, sizeof text, &e->problem);
+        cJSON_AddStringToObject(o, "problem", text);
+        cJSON_AddStringToObject(o, "algorithm", e->t.algorithm);
+        cJSON_AddBoolToObject(o, "chosen", e->is_chosen);
+        cJSON_AddNumberToObject(o, "create_seconds", e->t.create);
+        cJSON_AddNumberToObject(o, "first_seconds", e->t.first);
+        cJSON_AddNumberToObject(o, "seconds", e->t.median);
+        cJSON_AddNumberToObject(o, "runs", (double)e->t.runs);
+        cJSON_AddNumberToObject(o, "workspace_bytes", (double)e->t.workspace);
+        cJSON_AddItemToArray(entries, o);
+    }
+    if (s->compared)
+        cJSON_AddNumberToObject(object, "chosen_over_fastest",
+                                exp(s->slower / (double)s->compared));
+    return cli_print_json(spec.command, object);
+}
+
+static int run_cases(session *s) {
+    size_t told = 0;
+    int code = CLI_OK;
+
+    if (!s->o->json) {
+        printf("%s (%s)\n\n", s->info.name, s->info.driver);
+        cli_print_note(&s->info);
+        printf("%-17s %10s %10s %10s %7s  %10s  %s\n", "ALGORITHM", "CREATE", "FIRST", "MEDIAN",
+               "GFLOP/S", "WORKSPACE", "* CHOSEN; PROBLEM");
+    }
+    for (size_t i = 0; i < s->cases.count && !code; i++) {
+        code = time_problem(s, &s->cases.problems[i]);
+        if (isatty(STDERR_FILENO))
+            fputs("\r\033[K", stderr);
+        for (; !code && !s->o->json && told < s->count; told++)
+            print_entry(&s->entries[told]);
+    }
+    if (code)
+        return code;
+    if (s->o->json)
+        return print_json(s);
+    if (s->compared)
+        printf("\nthe chosen algorithms took %.2f times as long as the fastest, geometric mean of "
+               "%zu\n",
+               exp(s->slower / (double)s->compared), s->compared);
+    return CLI_OK;
+}
+
+static int collect(session *s, int argc, char **argv) {
+    char message[MESSAGE_SIZE];
+    clconv_status status = CLCONV_OK;
+
+    for (int i = 1; i < argc && !status; i++)
+        status = case_list_parse(&s->cases, argv[i], message);
+    for (size_t i = 0; i < s->o->cases.count && !status; i++)
+        status = case_list_read(&s->cases, s->o->cases.values[i], message);
+    if (status)
+        return cli_fail(spec.command, "%s", message);
+    return s->cases.count ? CLI_OK : cli_fail(spec.command, "there is no problem to time");
+}
+
+int cmd_bench(int argc, char **argv) {
+    options o = {.rounds = 15, .seconds = 2};
+    session s = {.o = &o};
+    clconv_status status;
+    int code = args_parse(&o, &spec, &argc, argv);
+
+    if (code != ARGS_GO_ON)
+        return code;
+    if (o.rounds < 1 || o.rounds > 100000)
+        return cli_fail(spec.command, "option '--rounds' takes 1 to 100000");
+    if (!(o.seconds >= 0))
+        return cli_fail(spec.command, "option '--seconds' takes a time of at least 0");
+    if (o.compare_estimate && o.algo && strcmp(o.algo, "all") != 0)
+        return cli_fail(spec.command, "--compare-estimate times all algorithms, not '%s'", o.algo);
+    if (!(code = collect(&s, argc, argv))) {
+        if ((status = clconv_device_open(&s.device, o.device)) ||
+            (status = clconv_device_get_info(&s.info, s.device)))
+            code = cli_fail_status(spec.command, status);
+        else
+            code = run_cases(&s);
+    }
+    clconv_device_destroy(s.device);
+    case_list_free(&s.cases);
+    free(s.entries);
+    return code;
+}
