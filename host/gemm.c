@@ -56,12 +56,11 @@ int clconv__gemm_fits(const clconv__gemm_shape *s, const clconv_device_info *inf
 
 /*
  * A larger tile reads less for each multiplication, from local memory by the item's share and from
- * global memory by the group's. On CPUs, where it is of no use, large items only take long to
- * compile.
+ * global memory by the group's. On CPUs, where it is of no use, it only takes longer to compile.
  */
 static double efficiency(const clconv__gemm_shape *s, const clconv_device_info *info) {
     if (info->kind != CLCONV_KIND_GPU)
-        return 1 / (double)s->item;
+        return 1024 / (double)(s->item * s->tile_m * s->tile_n);
     return 1 / (1 + 4 / (double)s->item + 16 / (double)s->tile_m + 16 / (double)s->tile_n);
 }
 
@@ -71,7 +70,7 @@ static double efficiency(const clconv__gemm_shape *s, const clconv_device_info *
  */
 double clconv__gemm_seconds(const clconv__gemm_shape *s, const clconv_device_info *info) {
     const double enough_items = info->kind == CLCONV_KIND_GPU ? 256 : 1;
-    const double rate = info->kind == CLCONV_KIND_GPU ? 4e11 : 3e9;
+    const double rate = info->kind == CLCONV_KIND_GPU ? 4e11 : 7.5e8;
     const size_t units = info->compute_units ? info->compute_units : 1;
     const double rounds =
         (double)clconv__divide_up(s->groups * s->blocks * s->tiles * s->parts, units);

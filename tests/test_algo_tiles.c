@@ -13,6 +13,7 @@ static const char *const cases[] = {
     "ic2id3ih13iw11_oc33kd2kh1kw3_pd1ph0pw2",
     "ic17ih17iw15_oc16kh3kw3_ph0pw1_mode=convolution_layout=nhwc",
     "g5_ic5ih18iw35_oc5kh3kw3_sh2sw2_ph1pw1",
+    "g2_ic2ih13iw11_oc4kh2kw3_sh2sw1_dh0dw1_pw1",
 };
 
 /* The plan's row with one tile alone; the plan is created anew with it. */
