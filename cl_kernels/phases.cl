@@ -1,26 +1,24 @@
 /*
  * What gathering by forward convolutions needs besides them. phases_pack rearranges the weights of a
  * phase: packed[result channel][source channel of the group][tap], where w_i steps over the source's
- * channels and w_o over the result's of one group; global size (weights of a filter, result
+ * channels and w_o over the result's of one group; global size (source channels, result
  * channels). phases_empty finishes results that no weight meets; global size (pixels, channels,
  * batch).
  */
 kernel void phases_pack(const geometry g, const offsets at, global const w_t *restrict w,
                         global w_t *restrict packed, const long packed_at) {
-    index_t i = (index_t)get_global_id(0), channel = (index_t)get_global_id(1);
-    index_t filter = g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w;
-    if (i >= filter)
+    index_t c = (index_t)get_global_id(0), channel = (index_t)get_global_id(1);
+    if (c >= g.in_per_group)
         return;
-    index_t k = i % g.kernel_w, rest = i / g.kernel_w;
-    index_t h = rest % g.kernel_h;
-    rest /= g.kernel_h;
-    index_t d = rest % g.kernel_d, c = rest / g.kernel_d;
     index_t from = (channel / g.out_per_group * g.in_per_group + c) * g.w_i +
-                   channel % g.out_per_group * g.w_o + g.w_start + d * g.w_d + h * g.w_h +
-                   k * g.w_w;
+                   channel % g.out_per_group * g.w_o + g.w_start;
+    index_t to = 0;
     w += at.w;
-    packed += packed_at + (long)channel * filter;
-    STORE(packed, i, LOAD(w, from));
+    packed += packed_at + ((long)channel * g.in_per_group + c) * g.kernel_d * g.kernel_h * g.kernel_w;
+    for (index_t d = 0; d < g.kernel_d; ++d)
+        for (index_t h = 0; h < g.kernel_h; ++h)
+            for (index_t k = 0; k < g.kernel_w; ++k, ++to)
+                STORE(packed, to, LOAD(w, from + d * g.w_d + h * g.w_h + k * g.w_w));
 }
 
 kernel void phases_empty(const geometry g, const offsets at, const scalars s,

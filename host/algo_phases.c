@@ -340,8 +340,9 @@ static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offse
             {sizeof(cl_mem), &packed},
             {sizeof at, &at},
         };
-        const clconv__range range = {{f->filter, result_channels(call->plan), 1},
-                                     clconv__line_group(call->plan)};
+        const clconv__range range = {
+            {call->plan->request.g.in_per_group, result_channels(call->plan), 1},
+            clconv__line_group(call->plan)};
         if (f->plan)
             status = clconv__call_kernel(call, state->kernels[PACK], &range, arguments,
                                          sizeof arguments / sizeof arguments[0], NULL);

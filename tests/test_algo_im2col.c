@@ -86,6 +86,17 @@ static void test_col2im_many_channels_in_pieces(void **state) {
     check_cases(cases, COUNT_OF(cases), col2im);
 }
 
+static void test_col2im_gathers_through_strides(void **state) {
+    static const char *const cases[] = {
+        "ic3ih9iw8_oc4kh3kw2_dir=backward_data_mode=convolution",
+        "g2_mb2_ic6ih9iw8_oc4kh3kw2_sh2sw3_ph1pw1_dir=backward_data_mode=convolution_beta=1",
+        "ic3ih7iw9_oc4kh3kw3_sh2sw2_dh1dw2_ph2pw5_dir=backward_data",
+        "ic2id3ih4iw3_oc3kd2kh1kw3_sd2sh2sw1_pd0ph0pw1_dir=transposed_bias_residual",
+    };
+    (void)state;
+    check_cases(cases, COUNT_OF(cases), col2im);
+}
+
 /* A 1x1 kernel multiplies its input as it lies, but only where pixels lie one behind the other. */
 static void test_im2col_input_as_columns(void **state) {
     static const char *const cases[] = {
@@ -117,6 +128,7 @@ int main(void) {
         cmocka_unit_test(test_im2col_large_picture_in_pieces),
         cmocka_unit_test(test_im2col_weights_of_large_picture_in_pieces),
         cmocka_unit_test(test_col2im_many_channels_in_pieces),
+        cmocka_unit_test(test_col2im_gathers_through_strides),
         cmocka_unit_test(test_im2col_input_as_columns),
     };
     return run_group_on_devices(tests);
