@@ -74,7 +74,8 @@ clconv_status clconv_algorithm_bound(double *bound, const clconv_problem *proble
     clconv_status status = clconv_problem_validate(problem);
     if (status)
         return status;
-    return algo->bound ? algo->bound(bound, problem, tensors) : CLCONV_OK;
+    const int is_served = (int)(algo->directions >> problem->direction & 1);
+    return algo->bound && is_served ? algo->bound(bound, problem, tensors) : CLCONV_OK;
 }
 
 /* ---- plans ---- */

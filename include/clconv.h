@@ -184,17 +184,18 @@ typedef enum clconv_activation {
  *
  *     out = floor((in + pad_begin + pad_end - dilation*(kernel-1) - 1) / stride) + 1
  *
- *     acc[n][o][p]    = sum over i, k of input[n][i][p*stride - pad_begin + k*dilation] *
- * w[o][i][k] output[n][o][p] = activation(alpha*acc + bias[o] + residual[n][o][p] +
- * beta*output[n][o][p])
+ *     acc[n][o][p]    = sum over i, k
+ *                       of input[n][i][p*stride - pad_begin + k*dilation] * w[o][i][k]
+ *     output[n][o][p] = activation(alpha*acc + bias[o] + residual[n][o][p]
+ *                       + beta*output[n][o][p])
  *
  * where i runs over the in_channels/groups channels of o's group, pads read as zero, and in mode
  * CLCONV_CONVOLUTION w is read at kernel-1-k. With beta = 0 the old output is never read. (Dumoulin
  * and Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, derive the
  * extents; the epilogue is cuDNN's convolution-bias-activation with BLAS's alpha and beta.)
  *
- * The direction says which tensors are computed from the others. Their shapes do not depend on it,
- * so that a training step uses one problem in three directions:
+ * The direction says which tensors are computed from the others. Of the first three all tensors
+ * have the same shapes, so that a training step uses one problem in three directions:
  *
  *     direction         input     weights   bias      output    residual
  *     forward           x         w         b         computed  read
@@ -203,8 +204,7 @@ typedef enum clconv_activation {
  *     transposed        x         w         b         computed  read
  *
  * where dy is the gradient of the forward output, and what is computed is the gradient of the
- * tensor in whose place it stands; input[...] is where forward reads, and no term where that lies
- * in the padding:
+ * tensor in whose place it stands. Terms whose input would lie in the padding are left out:
  *
  *     input[n][i][q]   = alpha * (sum over o, p, k with q = p*stride - pad_begin + k*dilation
  *                        of output[n][o][p] * w[o][i][k]) + beta*input[n][i][q]
@@ -652,7 +652,8 @@ CLCONV_API int clconv_algorithm_is_exact(const char *algorithm);
 
 /**
  * Raises the bounds that clconv_reference() gave for a problem to those of one algorithm. They stay
- * as they are for an algorithm that is exact; one that transforms has error constants of its own.
+ * as they are for an algorithm that is exact, and in directions that it does not compute; one that
+ * transforms has error constants of its own.
  * @param bound one double per element as clconv_reference() filled it; changed in place
  */
 CLCONV_API clconv_status clconv_algorithm_bound(double *bound, const clconv_problem *problem,

@@ -8,7 +8,7 @@
 typedef struct wide_row {
     const char *text;
     size_t count;
-    float expected[9];
+    float expected[9]; /* of what is computed */
 } wide_row;
 
 /* Input 2 and 3, weight 5. Cut to 32 bits, the coordinates would fall onto the input. */
@@ -23,23 +23,43 @@ static const wide_row rows[] = {
     {"ic1iw2_oc1kw1_dw4294967295", 2, {10, 15}},
     {"ic1iw2_oc1kw1_sw4294967296", 1, {10}},
     {"ic1iw2_oc1kw1_sw4294967296_mode=convolution_bias_act=relu", 1, {17}},
+    /* gradients, where the output has 11, 13 and so on */
+    {"ic1iw2_oc1kw1_pw4294967296rw0_sw4294967296_dir=backward_data", 2, {65, 0}},
+    {"ic1iw2_oc1kw1_pw0rw4294967296_sw4294967296_dir=backward_data", 2, {55, 0}},
+    {"ic1ih2iw1_oc1kh1kw1_ph4294967296rh0_sh4294967296sw1_pw0rw0_dir=backward_data", 2, {65, 0}},
+    {"ic1iw2_oc1kw1_dw4294967295_dir=backward_data", 2, {55, 65}},
+    {"ic1iw2_oc1kw1_sw18446744073709551615_dir=backward_data", 2, {55, 0}},
+    {"ic1iw2_oc1kw1_pw4294967296rw0_sw4294967296_dir=backward_weights", 1, {26}},
+    {"ic1iw2_oc1kw1_pw0rw4294967296_sw4294967296_dir=backward_weights", 1, {22}},
+    {"ic1iw2_oc1kw1_dw4294967295_dir=backward_weights", 1, {61}},
+    /* transposed convolution */
+    {"ic1iw1_oc1kw1_sw18446744073709551615_dir=transposed", 1, {10}},
+    {"ic1iw2_oc1kw1_pw4294967296rw0_sw4294967296_dir=transposed_bias", 1, {22}},
+    {"ic1iw2_oc1kw1_pw0rw4294967296_sw4294967296_dir=transposed", 1, {10}},
 };
 
 static void check_row(const wide_row *row, const clconv_problem *problem, clconv_plan *plan,
                       const char *label) {
-    static const float input[] = {2, 3}, weights[] = {5}, bias[] = {7};
-    float output[9];
+    float values[][9] = {[CLCONV_INPUT] = {2, 3},
+                         [CLCONV_WEIGHTS] = {5},
+                         [CLCONV_OUTPUT] = {11, 13, 17, 19, 23, 29, 31, 37, 41}};
+    static const float bias[] = {7};
+    clconv_host_tensors tensors = {values[CLCONV_INPUT], values[CLCONV_WEIGHTS], bias, NULL,
+                                   values[CLCONV_OUTPUT]};
+    int computed = CLCONV_INPUT;
     size_t elements = 0;
-    clconv_host_tensors tensors = {input, weights, bias, NULL, output};
-    for (size_t i = 0; i < COUNT_OF(output); ++i)
-        output[i] = NAN;
-    assert_ok(clconv_tensor_elements(&elements, problem, CLCONV_OUTPUT));
+    while (!clconv_tensor_is_computed(problem, (clconv_tensor)computed))
+        ++computed;
+    float *result = values[computed];
+    for (size_t i = 0; i < 9; ++i)
+        result[i] = NAN;
+    assert_ok(clconv_tensor_elements(&elements, problem, (clconv_tensor)computed));
     assert_int_equal(elements, row->count);
     if (clconv_plan_run(plan, &tensors))
         fail_msg("%s: %s", label, clconv_last_message());
     for (size_t i = 0; i < row->count; ++i)
-        if (output[i] != row->expected[i])
-            fail_msg("%s: element %zu is %g instead of %g", label, i, (double)output[i],
+        if (result[i] != row->expected[i])
+            fail_msg("%s: element %zu is %g instead of %g", label, i, (double)result[i],
                      (double)row->expected[i]);
 }
 
