@@ -8,9 +8,8 @@
  * FOLDER receives the sources; VENDOR is what the device says of itself, for rows that ask.
  * Standard output has a line for each program, parted by tabs: source file, kernel file, standing,
  * algorithm, tile, dynamic local memory in bytes, options. Standings: `chosen` where the plan of
- * some problem below would use it, `best` where it is the first choice of a row that is for GPUs,
- * else `candidate`; `cpu` where the row is not for GPUs: its estimates are never below those of
- * "direct".
+ * some problem below would use it, `best` where it is the first choice of a row that is chosen for
+ * some problem, else `candidate`; `cpu` where the row is not made for GPUs.
  */
 #include "kernel_source.h"
 #include "plan.h"
@@ -42,6 +41,9 @@ static const char *const problems[] = {
     "g128_mb16_ic128ih28iw28_oc128kh3kw3_ph1pw1_type=f16",
     "mb16_ic128ih28iw28_oc128kh3kw3_ph1pw1_type=bf16_bias_residual_act=gelu",
     "mb16_ic128ih28iw28_oc128kh3kw3_ph1pw1_layout=nhwc_type=f16",
+    "mb16_ic64ih56iw56_oc64kh3kw3_ph1pw1_dir=backward_data",
+    "mb16_ic64ih56iw56_oc64kh3kw3_ph1pw1_dir=backward_weights_bias",
+    "mb16_ic128ih56iw56_oc128kh3kw3_sh2sw2_ph1pw1_dir=backward_data_type=f16",
 };
 enum { PROBLEMS = sizeof problems / sizeof problems[0] };
 
@@ -130,21 +132,6 @@ static clconv_problem parsed(const char *text) {
     return problem;
 }
 
-/* Whether the row is ever estimated to be faster than "direct". */
-static int is_for_gpus(const clconv__algo *algo, clconv_device *device) {
-    char refusal[CLCONV_REFUSAL_SIZE];
-    for (size_t i = 0; i < PROBLEMS; ++i) {
-        clconv_problem problem = parsed(problems[i]);
-        double seconds, of_direct;
-        require(clconv_algorithm_check(NULL, &of_direct, device, &problem, "direct") == CLCONV_OK,
-                problems[i]);
-        if (clconv_algorithm_check(refusal, &seconds, device, &problem, algo->name) == CLCONV_OK &&
-            (seconds < of_direct || strcmp(algo->name, "direct") == 0))
-            return 1;
-    }
-    return 0;
-}
-
 static int same_tile(const clconv__tile *a, const clconv__tile *b) {
     return a && b && memcmp(a, b, sizeof *a) == 0;
 }
@@ -166,8 +153,9 @@ static void plan_with(const clconv__algo *algo, const clconv__tile *tile, clconv
     clconv__launch launch = {{0}, {0}, 0, 0, ""};
     clconv__tile tiles[2] = {{{0}}, {{0}}};
     clconv__algo row = *algo;
-    clconv_plan plan = {.problem = *problem, .algo = &row};
-    plan.request = (clconv__request){&plan.problem, {{0}, 0, 0, 0, 0, {0}, {0}, {0}}, device};
+    clconv_plan plan = {.problem = *problem, .algo = &row, .options = CLCONV_PLAN_OPTIONS_INIT};
+    plan.request.problem = &plan.problem;
+    plan.request.device = device;
     require(clconv__geometry_of(&plan.request.g, problem) == CLCONV_OK, algo->name);
     if (tile) {
         tiles[0] = *tile;
@@ -177,8 +165,10 @@ static void plan_with(const clconv__algo *algo, const clconv__tile *tile, clconv
     }
     current.local_bytes = launch.local_bytes;
     describe_tile(algo, tile);
-    require(row.ops->create(&plan) == CLCONV_OK, algo->name);
-    row.ops->destroy(&plan);
+    clconv_status status = row.ops->create(&plan);
+    require(status == CLCONV_OK || status == CLCONV_UNSUPPORTED, algo->name);
+    if (status == CLCONV_OK)
+        row.ops->destroy(&plan);
 }
 
 /* The tile that the row would use; NULL where it has none. */
@@ -196,7 +186,8 @@ static const clconv__algo *chosen_row(clconv_device *device, const clconv_proble
     double best_seconds = 0;
     for (size_t i = 0; i < clconv__algo_count; ++i) {
         double seconds;
-        if (clconv_algorithm_check(NULL, &seconds, device, problem, clconv__algos[i].name))
+        if (!clconv__algo_is_for(&clconv__algos[i], device) ||
+            clconv_algorithm_check(NULL, &seconds, device, problem, clconv__algos[i].name))
             continue;
         if (!best || seconds < best_seconds) {
             best = &clconv__algos[i];
@@ -217,7 +208,7 @@ static int is_ever_chosen(const clconv__algo *algo, clconv_device *device) {
 
 /* All tiles for the first problem that the row takes, then the one that it would use. */
 static void take_row(const clconv__algo *algo, clconv_device *device) {
-    const standing others = is_for_gpus(algo, device) ? CANDIDATE : CPU;
+    const standing others = clconv__algo_is_for(algo, device) ? CANDIDATE : CPU;
     const standing best = is_ever_chosen(algo, device) ? BEST : others;
     int is_first = 1;
     for (size_t i = 0; i < PROBLEMS; ++i) {
