@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { MOST_RUNS = 1000, WARM_UP = 3 };
 
@@ -116,19 +117,32 @@ static double end_of(cl_event event) {
     return 1e-9 * (double)time;
 }
 
-/* Seconds of `runs` calls in a row, after some that are not counted. */
-static void time_calls(double *seconds, const bench *b, clconv_plan *plan,
-                       const clconv_tensors *tensors) {
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/*
+ * Seconds of `runs` calls in a row, after some that are not counted; the host's seconds for a call
+ * are returned, because the clocks of some devices stand still.
+ */
+static double time_calls(double *seconds, const bench *b, clconv_plan *plan,
+                         const clconv_tensors *tensors) {
     static cl_event events[MOST_RUNS + 1];
     for (int i = 0; i < WARM_UP; ++i)
         require_ok(clconv_plan_enqueue(plan, NULL, tensors, 0, NULL, NULL));
+    require(clFinish(b->queue) == CL_SUCCESS, "clFinish failed");
+    const double begin = now();
     for (int i = 0; i <= b->o.runs; ++i)
         require_ok(clconv_plan_enqueue(plan, NULL, tensors, 0, NULL, &events[i]));
     require(clFinish(b->queue) == CL_SUCCESS, "clFinish failed");
+    const double wall = (now() - begin) / (b->o.runs + 1);
     for (int i = 0; i < b->o.runs; ++i)
         seconds[i] = end_of(events[i + 1]) - end_of(events[i]);
     for (int i = 0; i <= b->o.runs; ++i)
         clReleaseEvent(events[i]);
+    return wall;
 }
 
 static int ascending(const void *a, const void *b) {
@@ -136,18 +150,26 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void print_times(const bench *b, const layer *l, clconv_plan *plan, double *seconds) {
-    printf("\"workspace\": %zu, \"seconds\": [", clconv_plan_workspace_size(plan));
+/* The device's median, or null where its clock stands still. */
+static void print_times(const bench *b, const layer *l, clconv_plan *plan, double *seconds,
+                        double wall) {
+    const char *algorithm = clconv_plan_algorithm(plan);
+    printf("\"workspace\": %zu, \"wall\": %.9g, \"seconds\": [", clconv_plan_workspace_size(plan),
+           wall);
     for (int i = 0; i < b->o.runs; ++i)
         printf("%s%.9g", i ? ", " : "", seconds[i]);
     qsort(seconds, (size_t)b->o.runs, sizeof *seconds, ascending);
     const double median = seconds[b->o.runs / 2];
-    printf("], \"median\": %.9g, \"gflops\": %.6g}", median,
-           median > 0 ? clconv_problem_flops(&l->problem) / median * 1e-9 : 0);
-    fprintf(stderr, "%-28s %-18s %10.1f us %9.1f GFLOP/s%s\n", l->problem.name,
-            clconv_plan_algorithm(plan), median * 1e6,
-            median > 0 ? clconv_problem_flops(&l->problem) / median * 1e-9 : 0,
-            strcmp(l->chosen, clconv_plan_algorithm(plan)) ? "" : "  chosen");
+    fprintf(stderr, "%-28s %-18s wall %10.1f us", l->problem.name, algorithm, wall * 1e6);
+    if (median > 0) {
+        const double gflops = clconv_problem_flops(&l->problem) / median * 1e-9;
+        printf("], \"median\": %.9g, \"gflops\": %.6g}", median, gflops);
+        fprintf(stderr, "  device %10.1f us %9.1f GFLOP/s", median * 1e6, gflops);
+    } else {
+        printf("], \"median\": null}");
+        fprintf(stderr, "  the device's clock stands still");
+    }
+    fprintf(stderr, "%s\n", strcmp(l->chosen, algorithm) ? "" : "  chosen");
 }
 
 /* A message as a JSON string. */
@@ -179,8 +201,8 @@ static void run_row(bench *b, const layer *l, const char *algorithm) {
     size_t workspace = clconv_plan_workspace_size(plan);
     if (workspace)
         tensors.workspace.memory = make_buffer(b, workspace, NULL);
-    time_calls(seconds, b, plan, &tensors);
-    print_times(b, l, plan, seconds);
+    const double wall = time_calls(seconds, b, plan, &tensors);
+    print_times(b, l, plan, seconds, wall);
     fflush(stdout);
     if (workspace)
         clReleaseMemObject(tensors.workspace.memory);
