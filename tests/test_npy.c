@@ -151,7 +151,7 @@ static void test_npy_read_bad_prefix(void **state) {
     static const char long_header[16] = "\x93NUMPY\2\0\0\0\1\0";
     (void)state;
     write_bytes("", 0);
-    assert_read_fails("is truncated: it ends in the header");
+    assert_read_fails("is not a .npy file: it is too short");
     write_bytes(wrong_magic, sizeof wrong_magic);
     assert_read_fails("is not a .npy file: it does not begin with \\x93NUMPY");
     write_bytes(version_4, sizeof version_4);
@@ -239,7 +239,7 @@ static void test_npy_read_every_truncation(void **state) {
         char message[MESSAGE_SIZE];
         write_bytes(bytes, length);
         assert_false(npy_read(&array, path, message));
-        assert_non_null(strstr(message, "is truncated"));
+        assert_non_null(strstr(message, length < 6 ? "is not a .npy file" : "is truncated"));
     }
 }
 
