@@ -25,7 +25,8 @@ static void run_on_device(tally *t, size_t index, const clconv_problem *problem,
     size_t takers = 0;
     for (size_t i = 0; i < clconv_algorithm_count(); ++i) {
         const char *name = clconv_algorithm_name(i);
-        if (clconv_algorithm_check(NULL, NULL, device, problem, name) != CLCONV_OK)
+        if (clconv_algorithm_check(NULL, NULL, device, problem, name) != CLCONV_OK ||
+            !is_tried(device, problem, name))
             continue;
         ++takers;
         t->wrong += !algorithm_is_right(device, info, problem, name, set, expected, exact);

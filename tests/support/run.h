@@ -26,6 +26,16 @@ static inline int close_all_devices(void **state) {
     return 0;
 }
 
+/*
+ * Whether an algorithm is tried on a problem that it takes. Each activation costs it a program, and
+ * compiling takes most of the tests' time; so one that is made for other kinds of device is tried
+ * with few here, and with all of them where it belongs.
+ */
+static inline bool is_tried(clconv_device *device, const clconv_problem *problem,
+                            const char *algorithm) {
+    return problem->activation <= CLCONV_RELU || clconv_algorithm_is_for(device, algorithm);
+}
+
 #define run_group_on_devices(tests)                                                                \
     exit_code(cmocka_run_group_tests(tests, open_all_devices, close_all_devices), COUNT_OF(tests))
 
