@@ -202,13 +202,15 @@ static double inner_product(const tensor *a, const tensor *b) {
     return sum;
 }
 
-/* The tensors of one problem, with one of them taken from another. */
+/* The tensors of a problem, with the content of another's, but for one and those of another size.
+ */
 static tensor_set tensors_in(const clconv_problem *p, const tensor_set *from, size_t but) {
     tensor_set set;
     for (size_t which = 0; which < TENSOR_COUNT; ++which) {
+        const tensor *other = &from->tensors[which];
         set.tensors[which] = make_tensor(p, (clconv_tensor)which);
-        if (which != but && set.tensors[which].data)
-            memcpy(set.tensors[which].data, from->tensors[which].data, set.tensors[which].bytes);
+        if (which != but && other->data && set.tensors[which].bytes == other->bytes)
+            memcpy(set.tensors[which].data, other->data, other->bytes);
     }
     return set;
 }
