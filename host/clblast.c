@@ -1,5 +1,7 @@
 #include "clblast.h"
 
+#include "opencl.h"
+
 #ifdef CLCONV_WITH_CLBLAST
 #include <clblast_c.h>
 
@@ -12,10 +14,11 @@ clconv_status clconv__clblast_multiply(clconv__call *call, const size_t mnk[3], 
                                        double beta, const clconv__matrix *c) {
     cl_command_queue queue = call->queue;
     CLBlastStatusCode code;
+    const int is_double = call->plan->problem.type == CLCONV_F64;
     clconv_status status = clconv__call_separate(call); /* it takes no list of events */
     if (status)
         return status;
-    if (call->plan->problem.type == CLCONV_F64)
+    if (is_double)
         code = CLBlastDgemm(CLBlastLayoutRowMajor, transpose(a), transpose(b), mnk[0], mnk[1],
                             mnk[2], alpha, a->memory, a->offset, a->leading, b->memory, b->offset,
                             b->leading, beta, c->memory, c->offset, c->leading, &queue, NULL);
@@ -25,8 +28,9 @@ clconv_status clconv__clblast_multiply(clconv__call *call, const size_t mnk[3], 
                          (float)alpha, a->memory, a->offset, a->leading, b->memory, b->offset,
                          b->leading, (float)beta, c->memory, c->offset, c->leading, &queue, NULL);
     if (code != CLBlastSuccess)
-        return clconv__fail(CLCONV_CLBLAST, "CLBlast's gemm of %zu x %zu x %zu failed with %d",
-                            mnk[0], mnk[1], mnk[2], (int)code);
+        return clconv__fail(CLCONV_CLBLAST, "CLBlast%cgemm of %zu x %zu x %zu failed with %d (%s)",
+                            is_double ? 'D' : 'S', mnk[0], mnk[1], mnk[2], (int)code,
+                            clconv__cl_error_name((cl_int)code));
     return CLCONV_OK;
 }
 

@@ -112,26 +112,45 @@ typedef struct found_device {
     unsigned platform, index;
 } found_device;
 
-/* All devices of all platforms, with the numbers of their selectors. */
-static clconv_status find_devices(found_device found[MAX_DEVICES], size_t *count) {
+/* All devices of all platforms, with the numbers of their selectors, and why some may lack. */
+typedef struct found_devices {
+    found_device devices[MAX_DEVICES];
+    size_t count;
+    char note[2 * CLCONV_TEXT_SIZE]; /* "" where all were told */
+} found_devices;
+
+static void append_note(char note[2 * CLCONV_TEXT_SIZE], const char *name, const char *reason) {
+    size_t used = strlen(note);
+    snprintf(note + used, 2 * CLCONV_TEXT_SIZE - used, "%s%.60s: %.200s", used ? "; " : "", name,
+             reason);
+}
+
+static void find_devices(found_devices *found) {
     cl_platform_id platforms[MAX_PLATFORMS];
     cl_uint platform_count = 0;
-    *count = 0;
-    cl_int code = clGetPlatformIDs(MAX_PLATFORMS, platforms, &platform_count);
-    if (code != CL_SUCCESS)
-        return clconv__cl_check(code, "clGetPlatformIDs");
+    found->count = 0;
+    *found->note = 0;
+    if (clconv__cl_check(clGetPlatformIDs(MAX_PLATFORMS, platforms, &platform_count),
+                         "clGetPlatformIDs")) {
+        append_note(found->note, "no OpenCL platform", clconv_last_message());
+        return;
+    }
     if (platform_count > MAX_PLATFORMS)
         platform_count = MAX_PLATFORMS;
     for (cl_uint p = 0; p < platform_count; ++p) {
         cl_device_id ids[MAX_DEVICES];
         cl_uint device_count = 0;
-        if (clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &device_count) !=
-            CL_SUCCESS)
+        cl_int code =
+            clGetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, MAX_DEVICES, ids, &device_count);
+        if (code == CL_DEVICE_NOT_FOUND)
             continue; /* a platform without devices is no failure */
-        for (cl_uint d = 0; d < device_count && d < MAX_DEVICES && *count < MAX_DEVICES; ++d)
-            found[(*count)++] = (found_device){ids[d], p, d};
+        if (clconv__cl_check(code, "clGetDeviceIDs")) {
+            append_note(found->note, "an OpenCL platform", clconv_last_message());
+            continue;
+        }
+        for (cl_uint d = 0; d < device_count && d < MAX_DEVICES && found->count < MAX_DEVICES; ++d)
+            found->devices[found->count++] = (found_device){ids[d], p, d};
     }
-    return CLCONV_OK;
 }
 
 static void name_selector(clconv_device_info *info, const found_device *found) {
@@ -139,16 +158,15 @@ static void name_selector(clconv_device_info *info, const found_device *found) {
 }
 
 clconv_status clconv_device_list(clconv_device_info *infos, size_t capacity, size_t *count) {
-    found_device found[MAX_DEVICES];
-    size_t found_count, written = 0;
+    found_devices found;
+    size_t written = 0;
     if (!count || (!infos && capacity))
         return clconv__fail(CLCONV_INVALID_ARGUMENT, "%s is NULL", count ? "infos" : "count");
-    if (find_devices(found, &found_count))
-        found_count = 0; /* without a platform the list is the host alone */
-    for (size_t i = 0; i < found_count; ++i) {
+    find_devices(&found);
+    for (size_t i = 0; i < found.count; ++i) {
         clconv_device_info info = {0};
-        name_selector(&info, &found[i]);
-        if (read_facts(&info, found[i].id))
+        name_selector(&info, &found.devices[i]);
+        if (read_facts(&info, found.devices[i].id))
             snprintf(info.note, sizeof info.note, "%.500s", clconv_last_message());
         if (written < capacity)
             infos[written] = info;
@@ -157,6 +175,7 @@ clconv_status clconv_device_list(clconv_device_info *infos, size_t capacity, siz
     if (written < capacity) {
         read_host_facts(&infos[written]);
         infos[written].usable = infos[written].f64_probed = 0;
+        memcpy(infos[written].note, found.note, sizeof found.note);
     }
     *count = written + 1;
     return CLCONV_OK;
@@ -232,9 +251,11 @@ done:
 int clconv__device_has_f64(clconv_device *device) {
     pthread_mutex_lock(&device->probe_lock);
     if (!device->f64_is_known) {
-        device->info.f64_probed =
-            device->info.f64_claimed && probe(device, CLCONV_F64) == CLCONV_OK;
-        device->f64_is_known = 1;
+        clconv_status status = device->info.f64_claimed ? probe(device, CLCONV_F64) : CLCONV_OK;
+        device->info.f64_probed = device->info.f64_claimed && !status;
+        /* What may be over soon, such as a lack of memory, says nothing about the device. */
+        device->f64_is_known =
+            !status || status == CLCONV_BUILD_FAILED || status == CLCONV_NO_DEVICE;
     }
     int works = device->info.f64_probed;
     pthread_mutex_unlock(&device->probe_lock);
@@ -313,25 +334,21 @@ static clconv_status open_found(clconv_device **device, const found_device *foun
     return status;
 }
 
-static void append_note(char note[2 * CLCONV_TEXT_SIZE], const char *name, const char *reason) {
-    size_t used = strlen(note);
-    snprintf(note + used, 2 * CLCONV_TEXT_SIZE - used, "%s%.60s: %.200s", used ? "; " : "", name,
-             reason);
-}
-
 /* The first usable device of a type, in the order of the selectors. Collects why others failed. */
-static int open_first(clconv_device **device, const found_device *found, size_t count,
-                      cl_device_type type, char *note) {
-    for (size_t i = 0; i < count; ++i) {
+static int open_first(clconv_device **device, found_devices *found, cl_device_type type) {
+    for (size_t i = 0; i < found->count; ++i) {
+        const found_device *candidate = &found->devices[i];
         cl_device_type types = 0;
-        char name[CLCONV_TEXT_SIZE] = "";
-        clGetDeviceInfo(found[i].id, CL_DEVICE_TYPE, sizeof types, &types, NULL);
-        if (!(types & type))
+        char name[CLCONV_TEXT_SIZE] = "an OpenCL device";
+        clconv_status status = clconv__cl_check(
+            clGetDeviceInfo(candidate->id, CL_DEVICE_TYPE, sizeof types, &types, NULL),
+            "clGetDeviceInfo(CL_DEVICE_TYPE)");
+        if (!status && !(types & type))
             continue;
-        if (open_found(device, &found[i]) == CLCONV_OK)
+        if (!status && open_found(device, candidate) == CLCONV_OK)
             return 1;
-        clGetDeviceInfo(found[i].id, CL_DEVICE_NAME, sizeof name, name, NULL);
-        append_note(note, name, clconv_last_message());
+        clGetDeviceInfo(candidate->id, CL_DEVICE_NAME, sizeof name, name, NULL);
+        append_note(found->note, name, clconv_last_message());
     }
     return 0;
 }
@@ -339,21 +356,19 @@ static int open_first(clconv_device **device, const found_device *found, size_t 
 static clconv_status open_best(clconv_device **device) {
     static const cl_device_type preference[] = {CL_DEVICE_TYPE_GPU, CL_DEVICE_TYPE_ACCELERATOR,
                                                 CL_DEVICE_TYPE_CPU};
-    found_device found[MAX_DEVICES];
-    size_t count;
-    char note[2 * CLCONV_TEXT_SIZE] = "";
-    if (find_devices(found, &count))
-        append_note(note, "no OpenCL platform", clconv_last_message());
-    else if (!count)
-        append_note(note, "no OpenCL device", "the platforms list none");
+    found_devices found;
+    find_devices(&found);
+    if (!found.count && !*found.note)
+        append_note(found.note, "no OpenCL device", "the platforms list none");
     for (size_t i = 0; i < sizeof preference / sizeof preference[0]; ++i)
-        if (open_first(device, found, count, preference[i], note)) {
-            memcpy((*device)->info.note, note, sizeof note);
+        if (open_first(device, &found, preference[i])) {
+            memcpy((*device)->info.note, found.note, sizeof found.note);
             return CLCONV_OK;
         }
     clconv_status status = open_host(device);
     if (!status)
-        snprintf((*device)->info.note, sizeof note, "fell back to the host: %.480s", note);
+        snprintf((*device)->info.note, sizeof found.note, "fell back to the host: %.480s",
+                 found.note);
     return status;
 }
 
@@ -373,35 +388,29 @@ static int parse_numbers(const char *selector, unsigned *platform, unsigned *ind
 
 static clconv_status open_numbered(clconv_device **device, const char *selector, unsigned platform,
                                    unsigned index) {
-    found_device found[MAX_DEVICES];
-    size_t count;
-    if (find_devices(found, &count))
-        return clconv__fail(CLCONV_NO_DEVICE, "device \"%s\": there is no OpenCL platform",
-                            selector);
-    for (size_t i = 0; i < count; ++i) {
-        if (found[i].platform != platform || found[i].index != index)
+    found_devices found;
+    find_devices(&found);
+    for (size_t i = 0; i < found.count; ++i) {
+        if (found.devices[i].platform != platform || found.devices[i].index != index)
             continue;
-        if (open_found(device, &found[i]) == CLCONV_OK)
+        if (open_found(device, &found.devices[i]) == CLCONV_OK)
             return CLCONV_OK;
         char reason[1024];
         snprintf(reason, sizeof reason, "%s", clconv_last_message());
         return clconv__fail(CLCONV_NO_DEVICE, "device \"%s\" is not usable: %s", selector, reason);
     }
     return clconv__fail(CLCONV_NO_DEVICE,
-                        "device \"%s\" is not there; OpenCL devices that are: %zu", selector,
-                        count);
+                        "device \"%s\" is not there; OpenCL devices that are: %zu%s%s", selector,
+                        found.count, *found.note ? "; " : "", found.note);
 }
 
 static clconv_status open_type(clconv_device **device, const char *selector, cl_device_type type) {
-    found_device found[MAX_DEVICES];
-    size_t count;
-    char note[2 * CLCONV_TEXT_SIZE] = "";
-    if (find_devices(found, &count))
-        append_note(note, "no OpenCL platform", clconv_last_message());
-    if (open_first(device, found, count, type, note))
+    found_devices found;
+    find_devices(&found);
+    if (open_first(device, &found, type))
         return CLCONV_OK;
     return clconv__fail(CLCONV_NO_DEVICE, "device \"%s\": no usable one is there%s%s", selector,
-                        *note ? "; " : "", note);
+                        *found.note ? "; " : "", found.note);
 }
 
 clconv_status clconv_device_open(clconv_device **device, const char *selector) {
@@ -432,13 +441,11 @@ clconv_status clconv_device_open(clconv_device **device, const char *selector) {
 
 /* The selector of a caller's device, when the list has it. */
 static void find_selector(clconv_device *device) {
-    found_device found[MAX_DEVICES];
-    size_t count;
-    if (find_devices(found, &count))
-        return;
-    for (size_t i = 0; i < count; ++i)
-        if (found[i].id == device->id)
-            name_selector(&device->info, &found[i]);
+    found_devices found;
+    find_devices(&found);
+    for (size_t i = 0; i < found.count; ++i)
+        if (found.devices[i].id == device->id)
+            name_selector(&device->info, &found.devices[i]);
 }
 
 static clconv_status check_belongs(cl_context context, cl_device_id id) {
@@ -464,12 +471,14 @@ clconv_status clconv_device_from_opencl(clconv_device **device, cl_context conte
                                        : "id");
     clconv_status status = check_belongs(context, id);
     if (!status)
-        status = clconv__cl_check(clRetainContext(context), "clRetainContext");
-    if (!status)
-        status = finish_opening(device, context, id);
+        status = clconv__cl_check(clRetainDevice(id), "clRetainDevice");
     if (status)
         return status;
-    clRetainDevice(id); /* the context holds it, so that this cannot fail */
+    if ((status = clconv__cl_check(clRetainContext(context), "clRetainContext")) ||
+        (status = finish_opening(device, context, id))) {
+        clReleaseDevice(id);
+        return status;
+    }
     (*device)->is_callers = 1;
     find_selector(*device);
     return CLCONV_OK;

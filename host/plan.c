@@ -450,6 +450,8 @@ clconv_status clconv__plan_enqueue(clconv_plan *plan, cl_command_queue queue,
                                    const clconv_tensors *tensors, cl_uint wait_count,
                                    const cl_event *wait, cl_event *event) {
     clconv_status status;
+    if (event)
+        *event = NULL;
     if (plan->algo->ops->is_host)
         return clconv__fail(CLCONV_UNSUPPORTED,
                             "the host device has no queue; use clconv_plan_run()");

@@ -34,7 +34,7 @@ static clconv_status build_failure(cl_program program, cl_device_id id, const re
         clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, size, whole, NULL) == CL_SUCCESS)
         snprintf(log, sizeof log, "%s", whole);
     free(whole);
-    return clconv__fail(CLCONV_BUILD_FAILED,
+    return clconv__fail(code == CL_OUT_OF_HOST_MEMORY ? CLCONV_OUT_OF_MEMORY : CLCONV_BUILD_FAILED,
                         "clBuildProgram of %s with \"%s\" failed with %d (%s): %s", r->file,
                         r->options, code, clconv__cl_error_name(code), log);
 }

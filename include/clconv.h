@@ -585,7 +585,8 @@ typedef struct clconv_tensors {
  * at its first call and may allocate buffers of its own. What is computed and the workspace must
  * not overlap any other tensor, except that residual and output may be the same.
  * @param queue NULL for the device's own; in-order or out-of-order
- * @param wait,event as in clEnqueueNDRangeKernel; the caller releases the event
+ * @param wait,event as in clEnqueueNDRangeKernel; the caller releases the event, which is NULL on
+ *        failure
  * @return CLCONV_BUFFER_TOO_SMALL, CLCONV_WRONG_CONTEXT, … ; on failure nothing was computed by
  *         commands of this call unless the status is CLCONV_OPENCL, CLCONV_CLBLAST or
  *         CLCONV_OUT_OF_MEMORY, which an OpenCL call between two commands may give
