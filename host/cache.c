@@ -84,11 +84,20 @@ static void make_folder(const char *folder) {
     (void)mkdir(path, 0700);
 }
 
+/* Whether nobody else can put files into a folder; what cannot be looked at is not opened either.
+ */
+static int is_private(const char *folder) {
+    struct stat facts;
+    return stat(folder, &facts) || (facts.st_uid == geteuid() && !(facts.st_mode & S_IWOTH));
+}
+
 /* Where the entry of a key is or would be; 0 where nothing is kept on disk. */
 static int find_file(char path[PATH_SIZE], const char *key) {
     const XXH128_hash_t hash = XXH3_128bits(key, strlen(key));
     char folder[PATH_SIZE], name[NAME_SIZE];
     find_folder(folder);
+    if (!is_private(folder))
+        return 0;
     snprintf(name, sizeof name, "%016llx%016llx%s", (unsigned long long)hash.high64,
              (unsigned long long)hash.low64, suffix);
     return *folder && join(path, folder, "/", name);
@@ -221,11 +230,15 @@ static void remove_stale(int folder, const char *name) {
         (void)unlinkat(folder, name, 0);
 }
 
-/* The entries of an open folder, the one used longest ago first; owned by the caller. */
-static size_t find_files(found_file **files, DIR *folder) {
+/*
+ * The entries of an open folder, the one used longest ago first; owned by the caller. 0 where
+ * memory runs out, and nothing is owned.
+ */
+static int find_files(found_file **files, size_t *found, DIR *folder) {
     size_t count = 0, capacity = 0;
     const struct dirent *entry;
     *files = NULL;
+    *found = 0;
     while (count < MOST_ENTRIES && (entry = readdir(folder))) {
         struct stat facts;
         remove_stale(dirfd(folder), entry->d_name);
@@ -234,8 +247,11 @@ static size_t find_files(found_file **files, DIR *folder) {
             continue;
         if (count == capacity) {
             found_file *more = realloc(*files, (capacity = 2 * capacity + 64) * sizeof *more);
-            if (!more)
-                break;
+            if (!more) {
+                free(*files);
+                *files = NULL;
+                return 0;
+            }
             *files = more;
         }
         found_file *f = &(*files)[count++];
@@ -245,17 +261,19 @@ static size_t find_files(found_file **files, DIR *folder) {
     }
     if (count)
         qsort(*files, count, sizeof **files, compare_use);
-    return count;
+    *found = count;
+    return 1;
 }
 
 static void evict(const char *path) {
     found_file *files = NULL;
     uint64_t total = 0;
+    size_t count;
     const uint64_t limit = size_limit();
     DIR *folder = opendir(path);
     if (!folder)
         return;
-    const size_t count = find_files(&files, folder);
+    find_files(&files, &count, folder);
     for (size_t i = 0; i < count; ++i)
         total += files[i].bytes;
     for (size_t i = 0; i < count && total > limit; total -= files[i++].bytes)
@@ -336,19 +354,45 @@ static void describe(clconv_cache_entry *e, const found_file *file, const char *
     free(bytes);
 }
 
+/* The entries of the folder for people, who want to know what is wrong with it. */
+static clconv_status look_into(char path[PATH_SIZE], found_file **files, size_t *count,
+                               DIR **folder) {
+    *files = NULL;
+    *count = 0;
+    *folder = NULL;
+    find_folder(path);
+    if (!*path)
+        return CLCONV_OK;
+    if (!is_private(path))
+        return clconv__fail(CLCONV_FILE,
+                            "folder %.400s is not used: it belongs to another user or is writable "
+                            "for all",
+                            path);
+    if (!(*folder = opendir(path)))
+        return errno == ENOENT
+                   ? CLCONV_OK
+                   : clconv__fail(CLCONV_FILE, "folder %.400s: %s", path, strerror(errno));
+    if (find_files(files, count, *folder))
+        return CLCONV_OK;
+    closedir(*folder);
+    *folder = NULL;
+    return clconv__fail(CLCONV_OUT_OF_MEMORY, "the list of the cache: out of memory");
+}
+
 clconv_status clconv_cache_list(clconv_cache_entry *entries, size_t capacity, size_t *count) {
     char path[PATH_SIZE];
-    found_file *files = NULL;
+    found_file *files;
+    size_t found;
+    DIR *folder;
     if (!count || (!entries && capacity))
         return clconv__fail(CLCONV_INVALID_ARGUMENT, "%s is NULL", count ? "entries" : "count");
-    *count = 0;
-    find_folder(path);
-    DIR *folder = *path ? opendir(path) : NULL;
-    if (!folder)
-        return CLCONV_OK;
-    *count = find_files(&files, folder);
-    closedir(folder);
-    for (size_t i = 0; i < *count && i < capacity; ++i)
+    clconv_status status = look_into(path, &files, &found, &folder);
+    if (status)
+        return status;
+    if (folder)
+        closedir(folder);
+    *count = found;
+    for (size_t i = 0; i < found && i < capacity; ++i)
         describe(&entries[i], &files[i], path);
     free(files);
     return CLCONV_OK;
@@ -356,24 +400,23 @@ clconv_status clconv_cache_list(clconv_cache_entry *entries, size_t capacity, si
 
 clconv_status clconv_cache_clear(size_t *removed) {
     char path[PATH_SIZE];
-    found_file *files = NULL;
-    clconv_status status = CLCONV_OK;
-    size_t gone = 0;
+    found_file *files;
+    size_t found, gone = 0;
+    DIR *folder;
+    clconv_status status = look_into(path, &files, &found, &folder);
     if (removed)
         *removed = 0;
-    find_folder(path);
-    DIR *folder = *path ? opendir(path) : NULL;
-    if (!folder)
-        return CLCONV_OK;
-    const size_t count = find_files(&files, folder);
-    for (size_t i = 0; i < count; ++i) {
+    if (status)
+        return status;
+    for (size_t i = 0; i < found; ++i) {
         if (!unlinkat(dirfd(folder), files[i].name, 0) || errno == ENOENT)
             ++gone;
         else
             status = clconv__fail(CLCONV_FILE, "removing %.300s/%s: %s", path, files[i].name,
                                   strerror(errno));
     }
-    closedir(folder);
+    if (folder)
+        closedir(folder);
     free(files);
     if (removed)
         *removed = gone;

@@ -8,16 +8,17 @@
 static clconv_status read_whole(char **text, size_t *size, FILE *file, const char *path) {
     long length;
     if (fseek(file, 0, SEEK_END) || (length = ftell(file)) < 0 || fseek(file, 0, SEEK_SET))
-        return clconv__fail(CLCONV_INVALID_ARGUMENT, "kernel file %s: %s", path, strerror(errno));
+        return clconv__fail(CLCONV_FILE, "kernel file %s: %s", path, strerror(errno));
     *text = malloc((size_t)length + 1);
     if (!*text)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "kernel file %s: out of memory", path);
     *size = fread(*text, 1, (size_t)length, file);
     (*text)[*size] = 0;
-    return CLCONV_OK;
+    return *size == (size_t)length
+               ? CLCONV_OK
+               : clconv__fail(CLCONV_FILE, "kernel file %s: it ends early", path);
 }
 
-/* Kernel names are the library's own, never a caller's, so a path cannot leave the folder. */
 static clconv_status read_file(char **text, size_t *size, const char *folder, const char *name) {
     char path[4096];
     if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
@@ -25,7 +26,7 @@ static clconv_status read_file(char **text, size_t *size, const char *folder, co
                             folder);
     FILE *file = fopen(path, "rb");
     if (!file)
-        return clconv__fail(CLCONV_INVALID_ARGUMENT, "kernel file %s: %s", path, strerror(errno));
+        return clconv__fail(CLCONV_FILE, "kernel file %s: %s", path, strerror(errno));
     clconv_status status = read_whole(text, size, file, path);
     fclose(file);
     return status;
@@ -62,6 +63,8 @@ clconv_status clconv__kernel_source(char **source, const char *name) {
     size_t sizes[MOST_PARTS] = {0}, total = 0;
     clconv_status status = CLCONV_OK;
     *source = NULL;
+    if (strchr(name, '/')) /* all are the library's own, and none leaves the folder */
+        return clconv__fail(CLCONV_INVALID_ARGUMENT, "kernel file %s: a name has no folder", name);
     for (int i = 0; i < count && !status; ++i) {
         status = folder && *folder ? read_file(&parts[i], &sizes[i], folder, names[i])
                                    : copy_embedded(&parts[i], &sizes[i], names[i]);

@@ -444,7 +444,8 @@ CLCONV_API clconv_status clconv_device_opencl(clconv_device *device, cl_context 
  * They lie in the folder $CLCONV_CACHE_DIR, or else $XDG_CACHE_HOME/clconv, or else
  * ~/.cache/clconv, one file each; an empty CLCONV_CACHE_DIR, or none of the three, means that
  * nothing is kept. A file holds device, driver, options and source, which must all be equal, and a
- * hash; one that is damaged, of another user, or writable for others is never handed to the driver.
+ * hash; one that is damaged, of another user, or writable for others is never handed to the driver,
+ * and a folder of another user, or one that is writable for all, is not used at all.
  * $CLCONV_CACHE_SIZE is the limit of all files in MiB (256), beyond which those go that were used
  * longest ago. Whatever goes wrong with the folder, kernels are compiled as if there were none.
  */
@@ -467,6 +468,7 @@ CLCONV_API clconv_status clconv_cache_folder(char *path, size_t size);
  * Lists the entries and checks each, the one used longest ago first.
  * @param entries receives at most `capacity` of them; may be NULL when that is 0
  * @param count receives the number of entries there are
+ * @return CLCONV_FILE for a folder that is not used, or cannot be read
  */
 CLCONV_API clconv_status clconv_cache_list(clconv_cache_entry *entries, size_t capacity,
                                            size_t *count);
@@ -474,7 +476,8 @@ CLCONV_API clconv_status clconv_cache_list(clconv_cache_entry *entries, size_t c
 /**
  * Removes all entries; what is in use stays in memory.
  * @param removed may be NULL
- * @return CLCONV_FILE naming one that could not be removed, after all others were
+ * @return CLCONV_FILE naming one that could not be removed, after all others were, or a folder that
+ *         is not used
  */
 CLCONV_API clconv_status clconv_cache_clear(size_t *removed);
 

@@ -408,8 +408,44 @@ static void test_cache_list_and_clear(void **state) {
     assert_fails(clconv_cache_list(entries, 1, NULL), CLCONV_INVALID_ARGUMENT, "count is NULL");
 }
 
+/* A folder where others can put files is left alone, and people are told so. */
+static void check_unused_folder(void) {
+    clconv_cache_entry entry;
+    size_t count = 77;
+    put("other", "never kept");
+    assert_false(has("key", "blob"));
+    assert_int_equal(count_files(folder, NULL), 1);
+    assert_fails(clconv_cache_list(&entry, 1, &count), CLCONV_FILE, folder);
+    assert_message("is not used");
+    assert_int_equal(count, 77);
+    assert_fails(clconv_cache_clear(&count), CLCONV_FILE, folder);
+    assert_int_equal(count, 0);
+    assert_int_equal(count_files(folder, NULL), 1);
+}
+
+static void test_cache_leaves_a_folder_that_all_can_write(void **state) {
+    (void)state;
+    put("key", "blob");
+    assert_true(has("key", "blob"));
+    assert_int_equal(chmod(folder, 0777), 0);
+    check_unused_folder();
+    assert_int_equal(chmod(folder, 0755), 0);
+    assert_true(has("key", "blob"));
+}
+
+static void test_cache_leaves_a_folder_of_another_user(void **state) {
+    (void)state;
+    if (geteuid())
+        skip_because("only root can give a folder away");
+    put("key", "blob");
+    assert_int_equal(chown(folder, 12345, 12345), 0);
+    check_unused_folder();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cache_test(test_cache_leaves_a_folder_that_all_can_write),
+        cache_test(test_cache_leaves_a_folder_of_another_user),
         cache_test(test_cache_get_what_was_put),
         cache_test(test_cache_get_every_truncation_and_changed_bit),
         cache_test(test_cache_get_entry_of_another_key),

@@ -55,16 +55,27 @@ static void test_kernel_source_unknown_name(void **state) {
     assert_null(source);
     use_folder(kernel_folder);
     source = (char *)(uintptr_t)8;
-    assert_fails(clconv__kernel_source(&source, "absent.cl"), CLCONV_INVALID_ARGUMENT, "absent.cl");
+    assert_fails(clconv__kernel_source(&source, "absent.cl"), CLCONV_FILE, "absent.cl");
     assert_null(source);
+}
+
+static void test_kernel_source_stays_in_its_folder(void **state) {
+    static const char *const names[] = {"../cl_kernels/direct.cl", "/etc/passwd", "./direct.cl"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); ++i) {
+        char *source = (char *)(uintptr_t)8;
+        use_folder(kernel_folder);
+        assert_fails(clconv__kernel_source(&source, names[i]), CLCONV_INVALID_ARGUMENT, names[i]);
+        assert_message("a name has no folder");
+        assert_null(source);
+    }
 }
 
 static void test_kernel_source_absent_folder(void **state) {
     char *source = NULL;
     (void)state;
     use_folder("/nonexistent");
-    assert_fails(clconv__kernel_source(&source, "direct.cl"), CLCONV_INVALID_ARGUMENT,
-                 "/nonexistent");
+    assert_fails(clconv__kernel_source(&source, "direct.cl"), CLCONV_FILE, "/nonexistent");
     assert_null(source);
 }
 
@@ -84,6 +95,7 @@ int main(void) {
         cmocka_unit_test_setup(test_kernel_source_begins_with_headers, use_embedded),
         cmocka_unit_test_setup(test_kernel_source_embedded_is_the_folder, use_embedded),
         cmocka_unit_test_setup(test_kernel_source_unknown_name, use_embedded),
+        cmocka_unit_test_setup(test_kernel_source_stays_in_its_folder, use_embedded),
         cmocka_unit_test_setup(test_kernel_source_absent_folder, use_embedded),
         cmocka_unit_test_setup(test_kernel_source_folder_name_too_long, use_embedded),
     };

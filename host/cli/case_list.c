@@ -64,7 +64,7 @@ static clconv_status parse_text(case_list *list, char *text, const char *file,
 }
 
 /* Reads to the end, so that pipes work as well. */
-static char *read_stream(FILE *file) {
+static char *read_stream(size_t *length, FILE *file) {
     size_t size = 0, capacity = 1 << 16;
     char *text = malloc(capacity);
     while (text) {
@@ -81,6 +81,7 @@ static char *read_stream(FILE *file) {
     }
     if (text)
         text[size] = 0;
+    *length = size;
     return text;
 }
 
@@ -90,12 +91,15 @@ clconv_status case_list_read(case_list *list, const char *path, char message[MES
         snprintf(message, MESSAGE_SIZE, "%.500s: %s", path, strerror(errno));
         return CLCONV_INVALID_ARGUMENT;
     }
-    char *text = read_stream(file);
+    size_t length;
+    char *text = read_stream(&length, file);
     int failed = ferror(file);
     fclose(file);
-    if (!text || failed) {
+    if (!text || failed || strlen(text) != length) {
         snprintf(message, MESSAGE_SIZE, "%.500s: %s", path,
-                 failed ? "it cannot be read" : "out of memory");
+                 failed ? "it cannot be read"
+                 : text ? "it has a zero byte"
+                        : "out of memory");
         free(text);
         return CLCONV_INVALID_ARGUMENT;
     }

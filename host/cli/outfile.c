@@ -38,6 +38,8 @@ static bool open_temporary(outfile *file) {
         return false;
     }
     file->stream = fdopen(descriptor, "wb");
+    if (!file->stream)
+        close(descriptor);
     return file->stream != NULL;
 }
 

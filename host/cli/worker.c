@@ -77,7 +77,10 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Receives all bytes before a deadline; sets errno to ETIMEDOUT behind it, to 0 at an end. */
+/*
+ * Receives all bytes before a deadline; sets errno to ETIMEDOUT behind it, to 0 at an end, and to
+ * what is wrong where the system does not let us hear.
+ */
 static bool receive_all(int socket, void *data, size_t size, double deadline) {
     char *next = data;
     while (size) {
@@ -86,13 +89,17 @@ static bool receive_all(int socket, void *data, size_t size, double deadline) {
         int ready = poll(&p, 1, left <= 0 ? 0 : left > 1e6 ? 1000000000 : (int)(left * 1000) + 1);
         if (ready < 0 && errno == EINTR)
             continue;
+        if (ready < 0)
+            return false;
         if (ready == 0 && now() >= deadline) {
             errno = ETIMEDOUT;
             return false;
         }
         ssize_t got = ready > 0 ? recv(socket, next, size, 0) : 0;
+        if (got < 0 && errno == EINTR)
+            continue;
         if (ready > 0 && got <= 0) {
-            errno = 0;
+            errno = got < 0 && errno != ECONNRESET ? errno : 0;
             return false;
         }
         next += got;
@@ -283,16 +290,19 @@ static pid_t start(int *socket, void (*begin)(int socket, void *context), void *
     return pid;
 }
 
-/* Says how a child ended that did not answer, and takes leave of it. */
+/* Says why a child did not answer, by errno, or how it ended, and takes leave of it. */
 static void bury(pid_t pid, const char *call, double timeout, char message[MESSAGE_SIZE]) {
-    int state = 0;
-    bool timed_out = errno == ETIMEDOUT;
-    if (timed_out)
+    int state = 0, reason = errno;
+    bool timed_out = reason == ETIMEDOUT, is_gone = !reason || reason == EPIPE;
+    if (!is_gone)
         kill(pid, SIGKILL);
     while (waitpid(pid, &state, 0) < 0 && errno == EINTR)
         continue;
     if (timed_out)
         snprintf(message, MESSAGE_SIZE, "driver hung in %s: no answer in %.0f s", call, timeout);
+    else if (!is_gone)
+        snprintf(message, MESSAGE_SIZE, "no answer can be had from the driver: %s",
+                 strerror(reason));
     else if (WIFSIGNALED(state))
         snprintf(message, MESSAGE_SIZE, "driver died in %s: %s", call, strsignal(WTERMSIG(state)));
     else
