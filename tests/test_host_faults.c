@@ -1,7 +1,7 @@
 /*
- * Memory, files, threads and processes fail, each call once with each of its errors: what was asked
- * for is right, or a status or a sentence says that it is not; nothing is held afterwards, and the
- * next call works.
+ * Memory, files, threads and processes fail, each call with each of its errors, once and from then
+ * on: what was asked for is right, or a status or a sentence says that it is not; nothing is held
+ * afterwards, and the next call works.
  */
 #include "cli/case_list.h"
 #include "cli/judge.h"
@@ -51,11 +51,11 @@ static const char *in_folder(const char *name) {
 }
 
 /* The number of ways in which the call that failed can fail, 0 when none did. */
-static size_t try_once(trial *t, const step *s, long fail_at, size_t code) {
+static size_t try_once(trial *t, const step *s, long fail_at, size_t code, int lasts) {
     const long before = faults()->held;
     *t->message = 0;
     assert_int_equal(clconv_problem_validate(NULL), CLCONV_INVALID_ARGUMENT); /* an old message */
-    host_faults_arm(fail_at, code);
+    host_faults_arm(fail_at, code, lasts);
     const int failed = s->call(t);
     host_faults_disarm();
     const char *message = *t->message ? t->message : clconv_last_message();
@@ -78,10 +78,10 @@ static size_t fail_everywhere(trial *t, const step *s) {
     size_t ways, tries = 0;
     assert_false(s->call(t)); /* what is made once is made */
     s->clean(t);
-    for (long n = 1; (ways = try_once(t, s, n, 0)) != 0; ++n)
+    for (long n = 1; (ways = try_once(t, s, n, 0, 1)) != 0; ++n)
         for (size_t code = 0; code < ways; ++code, ++tries)
-            try_once(t, s, n, code);
-    try_once(t, s, 0, 0);
+            try_once(t, s, n, code, 0);
+    try_once(t, s, 0, 0, 0);
     assert_true(tries > 0);
     return tries;
 }

@@ -67,6 +67,7 @@ typedef struct host_faults {
     atomic_int is_armed;
     atomic_long calls; /* since it was armed */
     long fail_at;      /* which call fails; 0 for none */
+    int lasts;         /* and all calls of this function behind it */
     size_t code;       /* with which of its errors */
     const char *name;  /* of the call that failed; NULL while none did */
     int failed_with;   /* errno */
@@ -76,11 +77,12 @@ typedef struct host_faults {
 
 static host_faults host_fault_state;
 
-static inline void host_faults_arm(long fail_at, size_t code) {
+static inline void host_faults_arm(long fail_at, size_t code, int lasts) {
     host_faults *f = &host_fault_state;
     f->calls = 0;
     f->fail_at = fail_at;
     f->code = code;
+    f->lasts = lasts;
     f->name = NULL;
     f->is_armed = 1;
 }
@@ -92,7 +94,8 @@ static inline void host_faults_disarm(void) {
 /* The errno that this call fails with, or 0. */
 static inline int host_faults_meet(const char *name, const int *errors, size_t count) {
     host_faults *f = &host_fault_state;
-    if (!f->is_armed || atomic_fetch_add(&f->calls, 1) + 1 != f->fail_at)
+    if (!f->is_armed || (atomic_fetch_add(&f->calls, 1) + 1 != f->fail_at &&
+                         !(f->lasts && f->name && strcmp(f->name, name) == 0)))
         return 0;
     f->name = name;
     f->code_count = count;
