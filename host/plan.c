@@ -476,15 +476,27 @@ clconv_status clconv__plan_enqueue(clconv_plan *plan, cl_command_queue queue,
     return status;
 }
 
+/* A buffer of our own; `name` is whose content it takes. */
+static clconv_status make_buffer(cl_mem *buffer, const clconv_device *device, const char *name,
+                                 cl_mem_flags flags, size_t bytes, const void *content) {
+    const unsigned long long largest = device->info.max_allocation_size;
+    cl_int code;
+    *buffer = NULL;
+    if (bytes > largest) /* some drivers would try, and fail much later */
+        return clconv__fail(CLCONV_UNSUPPORTED,
+                            "%s takes %zu bytes, but one buffer of the device holds %llu", name,
+                            bytes, largest);
+    *buffer = clCreateBuffer(device->context, flags, bytes, (void *)(uintptr_t)content, &code);
+    return clconv__cl_check(code, "clCreateBuffer");
+}
+
 /* Rearranges weights in device memory into a new buffer, and waits for it. */
 static clconv_status rearrange(cl_mem *packed, clconv_plan *plan, cl_mem weights) {
-    cl_context context = plan->request.device->context;
     cl_command_queue queue = plan->request.device->queue;
     const clconv_tensors tensors = {.weights = {weights, 0}};
     clconv__call call;
-    cl_int code;
-    *packed = clCreateBuffer(context, CL_MEM_READ_WRITE, plan->packed_bytes, NULL, &code);
-    clconv_status status = clconv__cl_check(code, "clCreateBuffer");
+    clconv_status status = make_buffer(packed, plan->request.device, "the packed weights",
+                                       CL_MEM_READ_WRITE, plan->packed_bytes, NULL);
     if (status)
         return status;
     pthread_mutex_lock(&plan->lock);
@@ -501,7 +513,7 @@ static clconv_status rearrange(cl_mem *packed, clconv_plan *plan, cl_mem weights
 
 clconv_status clconv__plan_pack(clconv_plan *plan, const void *weights) {
     size_t elements;
-    cl_int code;
+    cl_mem packed;
     if (plan->problem.direction == CLCONV_BACKWARD_WEIGHTS)
         return clconv__fail(CLCONV_UNSUPPORTED,
                             "direction backward_weights computes the weights, so that there are "
@@ -512,10 +524,8 @@ clconv_status clconv__plan_pack(clconv_plan *plan, const void *weights) {
     if (status)
         return status;
     size_t bytes = elements * clconv_type_size(clconv_tensor_type(&plan->problem, CLCONV_WEIGHTS));
-    cl_mem packed =
-        clCreateBuffer(plan->request.device->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
-                       bytes, (void *)(uintptr_t)weights, &code);
-    if ((status = clconv__cl_check(code, "clCreateBuffer")))
+    if ((status = make_buffer(&packed, plan->request.device, "weights",
+                              CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, bytes, weights)))
         return status;
     if (plan->packed_bytes) {
         cl_mem plain = packed;
@@ -561,24 +571,21 @@ static clconv_buffer *slot_of(clconv_tensors *t, clconv_tensor tensor) {
 static clconv_status upload(clconv_tensors *buffers, const clconv_plan *plan,
                             const tensor_row *rows, size_t count, const clconv_host_tensors *t) {
     const clconv_device *device = plan->request.device;
-    cl_int code;
     clconv_status status = CLCONV_OK;
     for (size_t i = 0; i < count && !status; ++i) {
+        char name[32];
         int copies = !rows[i].is_computed || reads_old(plan, rows[i].tensor);
         cl_mem_flags flags = (rows[i].is_computed ? CL_MEM_READ_WRITE : CL_MEM_READ_ONLY) |
                              (copies ? CL_MEM_COPY_HOST_PTR : 0);
-        void *from = (void *)(uintptr_t)host_pointer(t, rows[i].tensor);
-        slot_of(buffers, rows[i].tensor)->memory =
-            clCreateBuffer(device->context, flags, rows[i].elements * rows[i].element_size,
-                           copies ? from : NULL, &code);
-        status = clconv__cl_check(code, "clCreateBuffer");
+        snprintf(name, sizeof name, "tensors.%s", rows[i].name);
+        status = make_buffer(&slot_of(buffers, rows[i].tensor)->memory, device, name, flags,
+                             rows[i].elements * rows[i].element_size,
+                             copies ? host_pointer(t, rows[i].tensor) : NULL);
     }
     size_t workspace = clconv__plan_workspace(plan);
-    if (!status && workspace) {
-        buffers->workspace.memory =
-            clCreateBuffer(device->context, CL_MEM_READ_WRITE, workspace, NULL, &code);
-        status = clconv__cl_check(code, "clCreateBuffer");
-    }
+    if (!status && workspace)
+        status = make_buffer(&buffers->workspace.memory, device, "the workspace", CL_MEM_READ_WRITE,
+                             workspace, NULL);
     return status;
 }
 
