@@ -8,6 +8,11 @@ if(CLCONV_WERROR)
   target_compile_options(clconv_flags INTERFACE -Werror)
 endif()
 
+# libFuzzer wants to see where the code goes; its targets are linked with it.
+if(CLCONV_FUZZ)
+  target_compile_options(clconv_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 if(CLCONV_SANITIZE)
   set(sanitize "-fsanitize=${CLCONV_SANITIZE}" -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_compile_options(clconv_flags INTERFACE ${sanitize})
