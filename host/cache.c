@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +286,25 @@ static void evict(const char *path) {
 
 /* ---- storing ---- */
 
+/* A limit on the size of files sends a signal, too, which would end a process that knows nothing of
+ * it. It is this thread's. */
+static void hold_limit_signal(sigset_t *before) {
+    sigset_t limit;
+    sigemptyset(&limit);
+    sigaddset(&limit, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &limit, before);
+}
+
+static void drop_limit_signal(const sigset_t *before) {
+    sigset_t limit, pending;
+    int number;
+    sigemptyset(&limit);
+    sigaddset(&limit, SIGXFSZ);
+    if (!sigismember(before, SIGXFSZ) && !sigpending(&pending) && sigismember(&pending, SIGXFSZ))
+        sigwait(&limit, &number);
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 static int write_entry(int file, const char *key, const void *data, size_t size) {
     header h = {.key_size = strlen(key), .data_size = size};
     memcpy(h.magic, magic, sizeof magic);
@@ -294,6 +315,7 @@ static int write_entry(int file, const char *key, const void *data, size_t size)
 
 void clconv__cache_put(const char *key, const void *data, size_t size) {
     char folder[PATH_SIZE], path[PATH_SIZE], temporary[PATH_SIZE];
+    sigset_t before;
     const size_t whole = sizeof(header) + strlen(key) + size;
     find_folder(folder);
     if (whole > size_limit() || whole > largest_file || !find_file(path, key) ||
@@ -304,7 +326,9 @@ void clconv__cache_put(const char *key, const void *data, size_t size) {
     if (file < 0)
         return;
     (void)fcntl(file, F_SETFD, FD_CLOEXEC);
+    hold_limit_signal(&before);
     int is_written = write_entry(file, key, data, size);
+    drop_limit_signal(&before);
     is_written = !close(file) && is_written;
     if (!is_written || rename(temporary, path))
         (void)unlink(temporary);

@@ -1,6 +1,7 @@
 #include "args.h"
 #include "cli.h"
 
+#include <signal.h>
 #include <string.h>
 
 const cli_command cli_commands[] = {
@@ -62,6 +63,9 @@ static int run_command(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    /* Beyond a limit on the size of files, writing shall fail as on a full disk, and be reported.
+     */
+    signal(SIGXFSZ, SIG_IGN);
     int code = run_command(argc, argv);
 
     /* A full disk behind stdout must not look like success. */
