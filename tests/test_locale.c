@@ -1,6 +1,6 @@
 /*
- * A program whose locale writes a comma into its numbers: problems are read and written with a point
- * all the same, and kernels are built with the same options.
+ * A program whose locale writes a comma into its numbers: problems are read and written with a
+ * point all the same, and kernels are built with the same options.
  */
 #include "support.h"
 
@@ -15,8 +15,8 @@ static int enter_locale(void **state) {
     (void)state;
     if (!mkdtemp(folder))
         return -1;
-    snprintf(command, sizeof command,
-             "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1", folder);
+    snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1",
+             folder);
     if (!setlocale(LC_ALL, "de_DE.UTF-8") && system(command) == 0) {
         setenv("LOCPATH", folder, 1);
         setlocale(LC_ALL, "de_DE.UTF-8");
@@ -58,8 +58,8 @@ static void test_locale_devices_compute(void **state) {
         float output[2] = {0};
         clconv_plan *plan = NULL;
         assert_ok(clconv_plan_create(&plan, devices.devices[i], &problem, NULL));
-        assert_ok(clconv_plan_run(plan, &(clconv_host_tensors){
-                                            .input = input, .weights = weights, .output = output}));
+        assert_ok(clconv_plan_run(
+            plan, &(clconv_host_tensors){.input = input, .weights = weights, .output = output}));
         assert_true(output[0] == 1.5F && output[1] == 2.625F);
         clconv_plan_destroy(plan);
     }

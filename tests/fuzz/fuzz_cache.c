@@ -22,12 +22,20 @@ typedef struct header {
 
 static char folder[64], path[256];
 
+static void remove_folder(void) {
+    unlink(path);
+    rmdir(folder);
+}
+
 static void make_folder(void) {
     clconv_cache_entry entry;
     size_t count;
-    snprintf(folder, sizeof folder, "/tmp/clconv-fuzz-cache-XXXXXX");
+    /* In memory where there is such a folder. */
+    snprintf(folder, sizeof folder, "%s/clconv-fuzz-cache-XXXXXX",
+             access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     REQUIRE(mkdtemp(folder));
     setenv("CLCONV_CACHE_DIR", folder, 1);
+    atexit(remove_folder);
     clconv__cache_put(key, "blob", 4);
     REQUIRE(clconv_cache_list(&entry, 1, &count) == CLCONV_OK && count == 1);
     snprintf(path, sizeof path, "%s/%s", folder, entry.file);

@@ -12,6 +12,9 @@
 #include "opencl.h"
 #include "support.h"
 
+#include <signal.h>
+#include <unistd.h>
+
 /* What kinds of object are counted. */
 typedef enum cl_kind {
     KIND_CONTEXT,
@@ -112,6 +115,9 @@ typedef enum cl_kind {
             (cl_command_queue q, cl_uint w, const cl_event *e, cl_event *event), (q, w, e, event), \
             HOST_MEMORY, CL_INVALID_EVENT_WAIT_LIST)
 
+/* What a driver may do instead of giving a code. */
+typedef enum cl_death { DEATH_NONE, DEATH_ABORT, DEATH_SEGFAULT, DEATH_EXIT, DEATH_HANG } cl_death;
+
 typedef struct cl_faults {
     int is_armed;     /* the calls are counted */
     long calls;       /* since it was armed */
@@ -122,6 +128,7 @@ typedef struct cl_faults {
     size_t code_count; /* of that call */
     int is_release;    /* it was one, whose code nobody can make use of */
     long live[KIND_COUNT];
+    cl_death death;
 } cl_faults;
 
 /* Threads may call at the same time while nothing is armed. */
@@ -152,11 +159,25 @@ static inline void cl_faults_count(cl_kind kind, long change) {
     __atomic_fetch_add(&cl_fault_state.live[kind], change, __ATOMIC_RELAXED);
 }
 
+static inline void cl_faults_die(cl_death death) {
+    if (death == DEATH_ABORT)
+        abort();
+    if (death == DEATH_SEGFAULT) {
+        signal(SIGSEGV, SIG_DFL); /* drivers and sanitizers have handlers */
+        raise(SIGSEGV);
+    }
+    if (death == DEATH_EXIT)
+        _exit(9);
+    while (death == DEATH_HANG)
+        pause();
+}
+
 /* The code that this call fails with, or CL_SUCCESS. */
 static inline cl_int cl_faults_meet(const char *name, const cl_int *codes, size_t count) {
     cl_faults *f = &cl_fault_state;
     if (!f->is_armed || ++f->calls != f->fail_at)
         return CL_SUCCESS;
+    cl_faults_die(f->death);
     f->name = name;
     f->code_count = count;
     f->failed_with = codes[f->code % count];
