@@ -57,6 +57,13 @@ for icd in none absent library folder; do
   unset OCL_ICD_VENDORS
 done
 
+# A loader that may crash of it: whoever asks survives.
+mkdir damaged
+printf '\0\1\2' >damaged/a.icd
+try 'damaged icd, devices' 0 '^host .* yes ' "OCL_ICD_VENDORS=$folder/damaged exec \"\$clconv\" devices"
+try 'damaged icd, verify' 0 'passed: 1 passed' \
+  "OCL_ICD_VENDORS=$folder/damaged exec \"\$clconv\" verify ic1ih3_oc1kh2"
+
 # Where compiled kernels cannot be kept.
 for cache in /dev/null/x /proc/clconv "$folder/out"; do
   CLCONV_CACHE_DIR=$cache

@@ -447,6 +447,21 @@ static void test_plan_faults(void **state) {
     print_message("%zu plans, %zu faults\n", plans, tries);
 }
 
+/* Whatever was asked for, compilers are given names and numbers of ours, and nothing that they could
+ * take for something else. */
+static void test_build_options_are_plain(void **state) {
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=.- ";
+    static clconv_cache_entry entries[4096];
+    size_t count = 0;
+    (void)state;
+    assert_ok(clconv_cache_list(entries, COUNT_OF(entries), &count));
+    for (size_t i = 0; i < count && i < COUNT_OF(entries); ++i)
+        if (entries[i].options[strspn(entries[i].options, plain)])
+            fail_msg("%s was built with \"%s\"", entries[i].program, entries[i].options);
+    print_message("%zu programs\n", count);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_device_open_faults),
@@ -455,6 +470,7 @@ int main(void) {
         cmocka_unit_test(test_device_list_faults),
         cmocka_unit_test(test_device_probe_faults),
         cmocka_unit_test(test_plan_faults),
+        cmocka_unit_test(test_build_options_are_plain), /* of all that was built before */
     };
     return run_group(tests);
 }

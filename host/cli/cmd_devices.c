@@ -1,8 +1,10 @@
 #include "args.h"
 #include "cli.h"
+#include "worker.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct options {
     bool json;
@@ -16,7 +18,9 @@ static const args_spec spec = {
     .command = "devices",
     .description =
         "Lists the OpenCL devices and, last, the host CPU, which needs no OpenCL. Each device is\n"
-        "opened: it is usable when a tiny kernel builds on it and computes the right answer.\n"
+        "opened, in a process of its own, because drivers may die of that: it is usable when a "
+        "tiny\n"
+        "kernel builds on it and computes the right answer.\n"
         "The column F64 says whether double precision works, and in parentheses what the driver\n"
         "claims where that differs.\n",
     ARGS_TABLE(option_table),
@@ -25,45 +29,44 @@ static const args_spec spec = {
 /* A device and why it could not be opened. */
 typedef struct entry {
     clconv_device_info info;
-    char problem[2 * CLCONV_TEXT_SIZE];
+    char problem[MESSAGE_SIZE];
 } entry;
 
-static void try_device(entry *e) {
-    clconv_device *device = NULL;
-    clconv_status status = clconv_device_open(&device, e->info.selector);
+enum { MOST_DEVICES = 64 };
 
-    if (!status)
-        status = clconv_device_get_info(&e->info, device);
-    if (status)
-        snprintf(e->problem, sizeof e->problem, "%s", clconv_last_message());
-    clconv_device_destroy(device);
+/* Drivers may die of any question, and then take a process of their own with them. */
+static const worker_options in_workers = {.timeout = 120};
+
+static void try_device(entry *e) {
+    worker *w = NULL;
+    worker_device device;
+
+    if (!worker_open(&w, &device, e->info.selector, &in_workers, e->problem))
+        e->info = device.info;
+    worker_close(w);
 }
 
-static clconv_status list_devices(entry **entries, size_t *count) {
-    clconv_device_info *infos = NULL;
-    entry *list = NULL;
-    clconv_status status = clconv_device_list(NULL, 0, count);
+/* Where drivers do not let themselves be listed, the host alone is, with the reason. */
+static entry *list_devices(size_t *count) {
+    clconv_device_info infos[MOST_DEVICES];
+    char message[MESSAGE_SIZE];
+    entry *list = calloc(MOST_DEVICES, sizeof *list);
 
-    if (status)
-        return status;
-    infos = calloc(*count + 1, sizeof *infos);
-    list = calloc(*count + 1, sizeof *list);
-    if (!infos || !list) {
-        status = CLCONV_OUT_OF_MEMORY;
-        goto done;
+    if (!list)
+        return NULL;
+    if (!worker_list_devices(infos, MOST_DEVICES, count, &in_workers, message)) {
+        *count = 1;
+        memset(infos, 0, sizeof *infos);
+        snprintf(infos->selector, sizeof infos->selector, "host");
+        snprintf(infos->note, sizeof infos->note, "%.500s", message);
     }
-    if ((status = clconv_device_list(infos, *count, count)))
-        goto done;
     for (size_t i = 0; i < *count; i++) {
         list[i].info = infos[i];
         try_device(&list[i]);
+        if (*infos[i].note)
+            memcpy(list[i].info.note, infos[i].note, sizeof infos[i].note);
     }
-    *entries = list;
-    list = NULL;
-done:
-    free(list);
-    free(infos);
-    return status;
+    return list;
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -98,16 +101,6 @@ static void fill_cells(const char **cells, row *r, const clconv_device_info *inf
     cells[7] = r->f64;
 }
 
-static void print_why_host_alone(void) {
-    clconv_device_info info;
-    clconv_device *device = NULL;
-
-    if (!clconv_device_open(&device, NULL) && !clconv_device_get_info(&info, device) &&
-        info.note[0])
-        printf("\n%s\n", info.note);
-    clconv_device_destroy(device);
-}
-
 static int print_text(const entry *entries, size_t count) {
     static const char *const heading[COLUMNS] = {"DEVICE", "KIND",   "NAME",   "DRIVER",
                                                  "UNITS",  "MEMORY", "USABLE", "F64"};
@@ -128,7 +121,8 @@ static int print_text(const entry *entries, size_t count) {
         if (entries[i].problem[0])
             printf("\n%s is not usable: %s\n", entries[i].info.selector, entries[i].problem);
     if (count == 1)
-        print_why_host_alone();
+        printf("\nfell back to the host: %s\n",
+               *entries->info.note ? entries->info.note : "no platform lists an OpenCL device");
 done:
     free(rows);
     free(cells);
@@ -175,13 +169,12 @@ int cmd_devices(int argc, char **argv) {
     options o = {0};
     entry *entries = NULL;
     size_t count = 0;
-    clconv_status status;
     int code = args_parse(&o, &spec, &argc, argv);
 
     if (code != ARGS_GO_ON)
         return code;
-    if ((status = list_devices(&entries, &count)))
-        return cli_fail(spec.command, "cannot list the devices: %s", clconv_status_text(status));
+    if (!(entries = list_devices(&count)))
+        return cli_fail(spec.command, "out of memory");
     code = o.json ? print_json(entries, count) : print_text(entries, count);
     free(entries);
     return code;
