@@ -53,7 +53,11 @@ static void judge(trial *t, const step *s, clconv_status status) {
                  f->failed_with, message);
     const bool is_memory = f->failed_with == CL_OUT_OF_HOST_MEMORY ||
                            f->failed_with == CL_MEM_OBJECT_ALLOCATION_FAILURE;
-    if (status != CLCONV_OK && status != CLCONV_NO_DEVICE &&
+    const bool is_clblast = strncmp(f->name, "CLBlast", 7) == 0;
+    if (is_clblast != (status == CLCONV_CLBLAST))
+        fail_msg("%s: %s failed, but the status is %s", s->name, f->name,
+                 clconv_status_name(status));
+    if (status != CLCONV_OK && status != CLCONV_NO_DEVICE && !is_clblast &&
         is_memory != (status == CLCONV_OUT_OF_MEMORY))
         fail_msg("%s: %s failed with %d, but the status is %s", s->name, f->name, f->failed_with,
                  clconv_status_name(status));
@@ -447,8 +451,8 @@ static void test_plan_faults(void **state) {
     print_message("%zu plans, %zu faults\n", plans, tries);
 }
 
-/* Whatever was asked for, compilers are given names and numbers of ours, and nothing that they could
- * take for something else. */
+/* Whatever was asked for, compilers are given names and numbers of ours, and nothing that they
+ * could take for something else. */
 static void test_build_options_are_plain(void **state) {
     static const char plain[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=.- ";

@@ -234,4 +234,25 @@ static inline cl_int cl_faults_meet(const char *name, const cl_int *codes, size_
 
 CL_CALLS(WRAP_ASK, WRAP_MAKE, WRAP_HOLD, WRAP_ENQUEUE)
 
+/* CLBlast's products, which hand on the codes of the OpenCL calls that they make. */
+#ifdef CLCONV_WITH_CLBLAST
+#define CLBLAST_CALLS(GEMM)                                                                        \
+    GEMM(CLBlastSgemm, float)                                                                      \
+    GEMM(CLBlastDgemm, double)
+#define GEMM_PARAMETERS(type)                                                                      \
+    (int layout, int at, int bt, size_t m, size_t n, size_t k, type alpha, cl_mem a, size_t ao,    \
+     size_t al, cl_mem b, size_t bo, size_t bl, type beta, cl_mem c, size_t co, size_t cl,         \
+     cl_command_queue *q, cl_event *event)
+#define WRAP_GEMM(name, type)                                                                      \
+    int __real_##name GEMM_PARAMETERS(type);                                                       \
+    int __wrap_##name GEMM_PARAMETERS(type);                                                       \
+    int __wrap_##name GEMM_PARAMETERS(type) {                                                      \
+        MEET(name, HOST_MEMORY, CL_MEM_OBJECT_ALLOCATION_FAILURE, CL_BUILD_PROGRAM_FAILURE);       \
+        return failed_with ? failed_with                                                           \
+                           : __real_##name(layout, at, bt, m, n, k, alpha, a, ao, al, b, bo, bl,   \
+                                           beta, c, co, cl, q, event);                             \
+    }
+CLBLAST_CALLS(WRAP_GEMM)
+#endif
+
 #endif
