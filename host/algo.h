@@ -10,6 +10,7 @@ typedef struct clconv__request {
     const clconv_problem *problem;
     clconv__geometry g;
     clconv_device *device;
+    const struct clconv__tile *tile; /* the one that is asked about; NULL for any that fits */
 } clconv__request;
 
 /** Candidate tile: values of the macros that the row's `macros` names. */
@@ -108,7 +109,8 @@ double clconv__algo_seconds(const clconv__algo *algo, const clconv__request *req
 /** The row of a name; NULL for none. */
 const clconv__algo *clconv__find_algo(const char *name);
 
-/** Of the tiles that fit the one with the smallest estimate, with its launch; NULL for none. */
+/** Of the tiles that fit, or of the request's alone, the one with the smallest estimate, with its
+ * launch; NULL for none. */
 const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__algo *algo,
                                          const clconv__request *request);
 

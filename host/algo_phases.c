@@ -240,7 +240,7 @@ static clconv_status plan_forward(clconv_plan **inner, const clconv_plan *plan,
     while (!status && (algo = inner_row(&request, name, tried))) {
         tried[algo - clconv__algos] = 1;
         options.algorithm = algo->name;
-        status = clconv__plan_create(inner, request.device, forward, &options);
+        status = clconv__plan_create(inner, request.device, forward, &options, NULL);
         if (status != CLCONV_UNSUPPORTED)
             return status;
         status = CLCONV_OK;

@@ -83,7 +83,7 @@ const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__a
     double best_seconds = 0;
     for (const clconv__tile *tile = algo->tiles; tile->value[0]; ++tile) {
         clconv__launch candidate = {{0}, {0}, 0, 0, ""};
-        if (!algo->launch(&candidate, r, tile))
+        if ((r->tile && tile != r->tile) || !algo->launch(&candidate, r, tile))
             continue;
         double seconds = algo->seconds(r, tile);
         if (!best || seconds < best_seconds) {

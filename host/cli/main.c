@@ -11,6 +11,7 @@ const cli_command cli_commands[] = {
     {"filter", cmd_filter, "filter a picture in a .png file"},
     {"receptive-field", cmd_receptive_field, "what one output of a stack of layers sees"},
     {"bench", cmd_bench, "time algorithms on a device"},
+    {"tune", cmd_tune, "find the fastest algorithm by timing, for all plans to come"},
     {"cache", cmd_cache, "show, verify or clear the compiled kernels on disk"},
     {"help", cmd_help, "explain a command, or the text form of problems"},
     {"version", cmd_version, "print the version"},
