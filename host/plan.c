@@ -208,7 +208,7 @@ static clconv_status choose(clconv_plan *plan) {
     if (was_created)
         return status;
     size_t last = clconv__algo_count - 1;
-    while (last && !(clconv__algos[last].directions >> plan->problem.direction & 1))
+    while (last && !clconv__algo_computes(&clconv__algos[last], plan->problem.direction))
         --last;
     clconv__algo_refuses(refusal, &clconv__algos[last], &plan->request);
     return clconv__fail(CLCONV_UNSUPPORTED, "no algorithm: %s", refusal);

@@ -495,6 +495,12 @@ CLCONV_API const char *clconv_algorithm_name(size_t index);
  */
 CLCONV_API int clconv_algorithm_is_for(const clconv_device *device, const char *algorithm);
 
+/**
+ * Whether an algorithm computes problems of this direction at all: 1, whatever it refuses of them;
+ * else 0, as for unknown names and directions.
+ */
+CLCONV_API int clconv_algorithm_computes(const char *algorithm, clconv_direction direction);
+
 /** Bytes that a refusal always fits, its terminating zero included. */
 #define CLCONV_REFUSAL_SIZE 256
 
