@@ -251,18 +251,20 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
 /* Tiles are those of the vector row, with weights in the place of pixels. */
 static const char *const weights_gemm_macros[] = {"VECTORS", "PLACES", NULL};
 
-/* Copies of both tensors, the sums, and the second pass. */
+/* Copies of both tensors, the gradient's with whole vectors of channels, the sums, and the second
+ * pass, whose stores are far apart. */
 static double seconds_weights_gemm(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     size_t places = r->g.in_per_group * p->kernel[0] * p->kernel[1] * p->kernel[2];
+    size_t channels = clconv__round_up(r->g.out_per_group, 16 * (size_t)tile->value[0]);
     double useful =
         filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) * filled(places, tile->value[1]);
-    double read = (double)p->batch * ((double)p->out_channels * (double)r->g.pixels +
+    double read = (double)p->batch * ((double)(p->groups * channels) * (double)r->g.pixels +
                                       (double)p->in_channels * (double)p->input[0] *
                                           (double)p->input[1] * (double)p->input[2]);
     double weights = (double)p->out_channels * (double)places;
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    return 4e-5 + seconds_at(r, 1e11 * useful, 1e9) + (read + 2 * weights) * 1e-9 / units;
+    return 4e-5 + seconds_at(r, 1e11 * useful, 1e9) + (read + 40 * weights) * 1e-9 / units;
 }
 
 /* ---- lines ---- */
