@@ -1,5 +1,7 @@
 /* Tuning: what wins is right and used from then on, and an entry that does not hold is no more than
  * a reason for the estimate's choice. */
+#include "cache.h"
+#include "kernel_source.h"
 #include "trial.h"
 #include "tuning.h"
 
@@ -187,6 +189,21 @@ static void test_tune_finds_the_fastest(void **state) {
     clconv_device_destroy(device);
 }
 
+/* Those of the plain row are estimated to take fifty times as long. */
+static void test_tune_builds_nothing_hopeless(void **state) {
+    clconv_device *device = open_opencl();
+    const clconv_problem problem = problem_of("ic64ih28_oc64kh1_type=f16_dir=backward_data");
+    clconv_tuned tuned;
+    follower f;
+    (void)state;
+    tune(&tuned, &f, device, &problem);
+    if (clconv_algorithm_is_for(device, "vector"))
+        assert_true(tuned.skipped > 1);
+    assert_true(tuned.timed > 0);
+    assert_int_equal(tuned.wrong + tuned.failed, 0);
+    clconv_device_destroy(device);
+}
+
 static void test_tune_candidate_that_is_wrong_never_wins(void **state) {
     clconv_device *device = open_opencl();
     const clconv_problem problem = problem_of("ic8ih16_oc16kh3_ph1_type=s8");
@@ -304,6 +321,16 @@ static void test_plan_create_checks_an_entry_once(void **state) {
         assert_plan(device, &problem, "direct", "tuned: tile 16, 1 ms", "");
         assert_int_equal(count_checks(), 1);
     }
+    /* Another record in the place of the first is believed. */
+    const clconv_device_info *i = &device->info;
+    char key[2048];
+    snprintf(key, sizeof key,
+             "%s\n%s, %s, %s, %s\nchecked result\n"
+             "mb1_ic3ih8iw8_oc4oh6ow6_kh3kw3_sh1sw1_ph0pw0_dh0dw0_type=s8 direct 16\n%016llx",
+             i->name, i->platform, i->vendor, i->version, i->driver,
+             (unsigned long long)clconv__kernels_hash());
+    clconv__cache_put(key, "planted", 7);
+    assert_plan(device, &problem, NULL, "smallest estimate; ", "gives a wrong result: planted");
     clconv_device_destroy(device);
 }
 
@@ -430,11 +457,28 @@ static void test_trial_check_right_and_wrong(void **state) {
     clconv_device_destroy(device);
 }
 
+static void test_trial_check_element_that_is_not_written(void **state) {
+    clconv_device *device = open_device("host");
+    const clconv_problem whole = problem_of("ic4ih9_oc6kh3"), part = problem_of("ic4ih9_oc5kh3");
+    clconv__trial trial;
+    clconv_plan *plan = NULL;
+    char sentence[CLCONV_REFUSAL_SIZE];
+    (void)state;
+    assert_ok(clconv_plan_create(&plan, device, &part, NULL));
+    assert_ok(clconv__trial_begin(&trial, device, &whole));
+    assert_ok(clconv__trial_check(sentence, &trial, plan));
+    assert_non_null(strstr(sentence, "nan"));
+    clconv__trial_end(&trial);
+    clconv_plan_destroy(plan);
+    clconv_device_destroy(device);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         tune_test(test_plan_create_by_sixteen_processes_that_tune), /* before any thread is made */
         tune_test(test_tune_on_the_host),
         tune_test(test_tune_finds_the_fastest),
+        tune_test(test_tune_builds_nothing_hopeless),
         tune_test(test_tune_candidate_that_is_wrong_never_wins),
         tune_test(test_tune_where_all_are_wrong),
         tune_test(test_tune_bad_arguments),
@@ -446,6 +490,7 @@ int main(void) {
         tune_test(test_plan_create_entry_whose_tile_does_not_fit),
         tune_test(test_plan_create_tuned_above_the_workspace_limit),
         tune_test(test_trial_check_right_and_wrong),
+        tune_test(test_trial_check_element_that_is_not_written),
     };
     return run_group(tests);
 }
