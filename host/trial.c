@@ -123,7 +123,7 @@ static clconv_status cut(slice *s, const clconv__trial *t, size_t index) {
     const int to_input = p->direction == CLCONV_BACKWARD_DATA;
     const size_t ins = p->in_channels / p->groups, outs = p->out_channels / p->groups;
     size_t extent[CLCONV_TENSOR_AXES], pictures;
-    const size_t channels = count_slices(p, &pictures) / pictures;
+    const size_t all = count_slices(p, &pictures), channels = all / pictures;
     const size_t picture = index / channels, channel = index % channels;
     const size_t group = channel / (to_input ? ins : outs);
     const size_t in = to_input ? channel : group * ins, out = to_input ? group * outs : channel;

@@ -260,12 +260,18 @@ static void test_tuning_find_lines_that_cannot_be_used(void **state) {
         {" 1000.0 ", " 1000.0 1 ", ""},
         {"\nmb1_", "\n#mb1_", ""},
     };
+    char text[FILE_BYTES];
     (void)state;
     for (size_t i = 0; i < COUNT_OF(changes); ++i) {
         keep("ic3ih8_oc4kh3", "tiled", 2, 1e-3);
         change_file(changes[i][0], changes[i][1]);
         assert_not_found("ic3ih8_oc4kh3", changes[i][2]);
     }
+    keep("ic3ih8_oc4kh3", "tiled", 2, 1e-3);
+    const size_t size = read_file(text);
+    text[size - 2] = text[size - 2] == '0' ? '1' : '0'; /* the last digit of the hash */
+    write_file(text, size);
+    assert_not_found("ic3ih8_oc4kh3", "measured with another library");
     keep("ic3ih8_oc4kh3", "im2col_clblast", 0, 1e-3);
     change_file(" - ", " 2x7 ");
     assert_not_found("ic3ih8_oc4kh3", "no algorithm \"im2col_clblast\" has a tile \"2x7\"");
@@ -350,6 +356,23 @@ static void test_tuning_in_folders_that_cannot_be(void **state) {
     assert_false(keep_in(longest, "ic3ih8_oc4kh3", "tiled", 2, 1e-3, note));
     assert_non_null(strstr(note, "too long"));
     free(longest);
+}
+
+static void test_tuning_in_a_folder_that_is_a_link(void **state) {
+    char real[PATH_BYTES], note[CLCONV__NOTE_SIZE];
+    (void)state;
+    snprintf(real, sizeof real, "%s/real", root);
+    snprintf(folder, sizeof folder, "%s/link", root);
+    assert_int_equal(mkdir(real, 0700), 0);
+    assert_int_equal(symlink(real, folder), 0);
+    keep("ic3ih8_oc4kh3", "tiled", 2, 1e-3);
+    assert_found("ic3ih8_oc4kh3", "tiled", 2);
+    /* One that leads nowhere. */
+    assert_int_equal(unlink(folder), 0);
+    assert_int_equal(symlink("/dev/null/x", folder), 0);
+    assert_not_found("ic3ih8_oc4kh3", "");
+    assert_false(keep_in(folder, "ic3ih8_oc4kh3", "tiled", 2, 1e-3, note));
+    assert_non_null(strstr(note, folder));
 }
 
 static void test_tuning_files_that_are_none(void **state) {
@@ -461,6 +484,7 @@ int main(void) {
         tuning_test(test_tuning_find_among_garbage),
         tuning_test(test_tuning_find_every_truncation_and_changed_bit),
         tuning_test(test_tuning_in_folders_that_cannot_be),
+        tuning_test(test_tuning_in_a_folder_that_is_a_link),
         tuning_test(test_tuning_files_that_are_none),
         tuning_test(test_tuning_keep_on_a_full_disk),
         tuning_test(test_tuning_keep_by_sixteen_processes_at_once),
