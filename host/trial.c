@@ -14,7 +14,7 @@
 
 /* Products that the reference forms for all slices together, a fraction of a second; beyond them
  * some of the slices serve, but never fewer than two. */
-static const double enough_products = 1 << 26;
+static const double enough_products = 1 << 24;
 
 /*
  * Results that are judged together, with the problem that computes them alone on views of the same

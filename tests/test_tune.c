@@ -421,15 +421,15 @@ static void test_plan_create_by_sixteen_processes_that_tune(void **state) {
 static void test_trial_check_right_and_wrong(void **state) {
     static const char *const texts[] = {
         "mb2g2ic4ih9_oc6kh3_bias_beta=0.5",
-        "mb2g2ic64ih56_oc64kh3_ph1_bias_residual_act=relu",
-        "mb2g2ic64ih56_oc64kh3_ph1_layout=nhwc_weights=ohwi",
-        "ic64ih60_oc64kh3_xs=250000:3600:1:60:1",
-        "mb2g2ic64ih56_oc64kh3_ph1_dir=backward_data_beta=2",
-        "g2ic64ih56_oc96kh3_ph1_dir=backward_data_weights=ohwi",
-        "mb2g2ic64ih56_oc64kh3_ph1_dir=backward_weights_bias",
-        "ic64ih56_oc64kh3_ph1_dir=backward_weights_weights=ohwi",
-        "mb4g2ic64ih28_oc96kh3_sh2_ph1_dir=transposed_bias",
-        "mb3ic64ih40_oc64kh3_type=u8_xzp=3_bias",
+        "mb2g2ic64ih28_oc64kh3_ph1_bias_residual_act=relu",
+        "mb2g2ic64ih28_oc64kh3_ph1_layout=nhwc_weights=ohwi",
+        "ic64ih30_oc64kh3_xs=62500:900:1:30:1",
+        "mb2g2ic64ih28_oc64kh3_ph1_dir=backward_data_beta=2",
+        "g2ic64ih28_oc96kh3_ph1_dir=backward_data_weights=ohwi",
+        "mb2g2ic64ih28_oc64kh3_ph1_dir=backward_weights_bias",
+        "ic64ih28_oc64kh3_ph1_dir=backward_weights_weights=ohwi",
+        "mb4g2ic64ih14_oc96kh3_sh2_ph1_dir=transposed_bias",
+        "mb3ic64ih20_oc64kh3_type=u8_xzp=3_bias",
     };
     clconv_device *device = open_device("host");
     (void)state;
