@@ -139,8 +139,9 @@ static void print_entry(const entry *e) {
     fflush(stdout);
 }
 
-/* How many times as long the estimates' choices took, as a geometric mean; NAN for none. */
-static double estimate_over_tuned(const session *s) {
+/* How many times as long the estimates' choices took, as a geometric mean of those that were
+ * timed; NAN for none. */
+static double estimate_over_tuned(const session *s, size_t *compared) {
     double sum = 0;
     size_t count = 0;
 
@@ -151,17 +152,23 @@ static double estimate_over_tuned(const session *s) {
             count++;
         }
     }
+    *compared = count;
     return count ? exp(sum / (double)count) : NAN;
 }
 
 static void print_sum(const session *s, const char *file) {
     const char *note = "";
+    size_t compared;
+    double ratio;
 
     for (size_t i = 0; i < s->count; i++)
         if (s->entries[i].tuned.note[0])
             note = s->entries[i].tuned.note;
-    printf("\nthe choices of the estimates took %.2f times as long, geometric mean of %zu\n",
-           estimate_over_tuned(s), s->count);
+    ratio = estimate_over_tuned(s, &compared);
+    printf("\n");
+    if (compared)
+        printf("the choices of the estimates took %.2f times as long, geometric mean of %zu\n",
+               ratio, compared);
     if (note[0])
         printf("not kept: %s\n", note);
     else
@@ -194,15 +201,24 @@ static cJSON *entry_json(const entry *e) {
 static int print_json(const session *s, const char *file) {
     cJSON *object = cJSON_CreateObject();
     cJSON *entries = cJSON_AddArrayToObject(object, "entries");
+    size_t compared;
 
     cJSON_AddStringToObject(object, "device", s->info.name);
     cJSON_AddStringToObject(object, "driver", s->info.driver);
     cJSON_AddStringToObject(object, "file", file);
     cJSON_AddNumberToObject(object, "problems", (double)s->cases.count);
-    cJSON_AddNumberToObject(object, "estimate_over_tuned", estimate_over_tuned(s));
+    cJSON_AddNumberToObject(object, "estimate_over_tuned", estimate_over_tuned(s, &compared));
+    cJSON_AddNumberToObject(object, "compared", (double)compared);
     for (size_t i = 0; i < s->count; i++)
         cJSON_AddItemToArray(entries, entry_json(&s->entries[i]));
     return cli_print_json(spec.command, object);
+}
+
+static int fail_about(const clconv_problem *problem, clconv_status status) {
+    char text[CLCONV_PROBLEM_TEXT_SIZE] = "";
+
+    (void)clconv_problem_format(text, sizeof text, problem); /* which leaves the message alone */
+    return cli_fail_about(spec.command, text, status);
 }
 
 /* ---- tuning ---------------------------------------------------------------------------------- */
@@ -226,7 +242,7 @@ static int tune_all(session *s) {
         clconv_status status = clconv_tune(&e->tuned, s->device, &e->problem, &o);
         clear_progress();
         if (status)
-            return cli_fail_about(spec.command, e->problem.name, status);
+            return fail_about(&e->problem, status);
         if (!s->o->json)
             print_entry(e);
     }
