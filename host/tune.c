@@ -54,9 +54,14 @@ typedef struct tuner {
 
 /* ---- candidates ---- */
 
+/* Equal ones in the order of the table, as plans choose. */
 static int compare_estimates(const void *a, const void *b) {
-    const double x = ((const candidate *)a)->estimate, y = ((const candidate *)b)->estimate;
-    return (x > y) - (x < y);
+    const candidate *x = a, *y = b;
+    if (x->estimate < y->estimate || x->estimate > y->estimate)
+        return x->estimate < y->estimate ? -1 : 1;
+    if (x->choice.algo != y->choice.algo)
+        return x->choice.algo < y->choice.algo ? -1 : 1;
+    return (x->choice.tile > y->choice.tile) - (x->choice.tile < y->choice.tile);
 }
 
 static void add_candidate(tuner *t, const clconv__algo *algo, const clconv__tile *tile) {
