@@ -87,6 +87,7 @@ static const char *const cases[] = {
     "ic5ih9iw8_oc4kh3kw3_beta=1_act=relu",
     /* types */
     "ic17ih9iw8_oc15kh3kw3_ph1pw1_type=f64_bias_act=relu",
+    "ic5ih9iw8_oc4kh3kw3_type=f64_bias_act=gelu",
     "ic17ih9iw8_oc15kh3kw3_ph1pw1_type=f16_bias_act=relu",
     "ic17ih9iw8_oc15kh3kw3_ph1pw1_type=bf16_bias_act=relu",
     "ic17ih9iw8_oc15kh3kw3_ph1pw1_type=f16_alpha=1.015625", /* integers become ties */
