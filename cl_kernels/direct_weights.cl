@@ -1,7 +1,11 @@
 /*
  * The gradients of weights and bias: one element per work-item, which sums over all pictures and
- * places of the output in one order always. x is the input and y the gradient of the output.
+ * places of the output in one order always. x is the input and y the gradient of the output. With
+ * LANES, for CPUs, rows of neighbouring floats are summed in vectors, whose lanes are added last.
  */
+#ifndef LANES
+#define LANES 0
+#endif
 
 /* The outputs of one axis whose tap, `place` elements from its first input, meets the input. */
 static inline index_t first_output(index_t place, index_t stride, index_t out) {
@@ -10,6 +14,39 @@ static inline index_t first_output(index_t place, index_t stride, index_t out) {
 static inline index_t end_output(index_t place, index_t stride, index_t out, index_t in) {
     return place < in ? min((in - 1 - place) / stride + 1, out) : 0;
 }
+
+#if LANES
+/* Inputs two apart, and nothing read behind the last of them. */
+#define EVERY_SECOND(width, from)                                                                  \
+    (float##width)(vload##width(0, (from)).even, vload##width(0, (from) + width - 1).odd)
+#define EVERY(width, from, stride)                                                                 \
+    ((stride) == 1 ? vload##width(0, (from)) : EVERY_SECOND(width, (from)))
+
+/* Adds products of `count` gradients and inputs `stride`, 1 or 2, apart. */
+static inline float16 add_row(float16 sums, global const float *restrict x, index_t stride,
+                              global const float *restrict y, index_t count) {
+    index_t k = 0;
+    for (; k + 16 <= count; k += 16)
+        sums += vload16(0, y + k) * EVERY(16, x + k * stride, stride);
+    if (count - k >= 8) {
+        sums.lo += vload8(0, y + k) * EVERY(8, x + k * stride, stride);
+        k += 8;
+    }
+    if (count - k >= 4) {
+        sums.hi.lo += vload4(0, y + k) * EVERY(4, x + k * stride, stride);
+        k += 4;
+    }
+    for (; k < count; ++k)
+        sums.sf += y[k] * x[k * stride];
+    return sums;
+}
+
+static inline float fold(float16 sums) {
+    float8 eight = sums.lo + sums.hi;
+    float4 four = eight.lo + eight.hi;
+    return four.x + four.y + four.z + four.w;
+}
+#endif
 
 /* Global size (weights of an output channel, out channels). Accepts everything. */
 kernel void direct_weights(const geometry g, const offsets at, const scalars s,
@@ -36,6 +73,9 @@ kernel void direct_weights(const geometry g, const offsets at, const scalars s,
     x += at.x;
     y += at.y;
     acc_t acc = 0;
+#if LANES
+    float16 sums = 0;
+#endif
     for (index_t n = 0; n < g.batch; ++n)
         for (index_t d = first_d; d < end_d; ++d)
             for (index_t h = first_h; h < end_h; ++h) {
@@ -43,10 +83,18 @@ kernel void direct_weights(const geometry g, const offsets at, const scalars s,
                                 (d * g.stride_d + place_d) * g.x_d +
                                 (h * g.stride_h + place_h) * g.x_h;
                 index_t y_row = n * g.y_n + channel * g.y_c + d * g.y_d + h * g.y_h;
+#if LANES
+                sums = add_row(sums, x + x_row + first_w * g.stride_w + place_w, g.stride_w,
+                               y + y_row + first_w, end_w - first_w);
+#else
                 for (index_t k = first_w; k < end_w; ++k)
                     acc += LOAD_X(g, x, x_row + (k * g.stride_w + place_w) * g.x_w) *
                            LOAD(y, y_row + k * g.y_w);
+#endif
             }
+#if LANES
+    acc = fold(sums);
+#endif
     finish(acc, s, w, w, w + at.w, channel,
            channel * g.w_o + c * g.w_i + g.w_start + kd * g.w_d + kh * g.w_h + kw * g.w_w);
 }

@@ -139,9 +139,17 @@ static double seconds_direct_data(const clconv__request *r, const clconv__tile *
     return 5e-6 + seconds_at(r, 1.5e8, 2e10);
 }
 
+/* In vectors each row of each weight's sum has its price, however short. */
 static double seconds_direct_weights(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const double weights = (double)p->out_channels * (double)r->g.in_per_group *
+                           (double)(p->kernel[0] * p->kernel[1] * p->kernel[2]);
+    const double rows = (double)p->batch * (double)r->g.output[0] * (double)r->g.output[1];
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     (void)tile;
-    return 1e-5 + seconds_at(r, 4e8, 1e10);
+    if (!clconv__weights_have_lanes(r))
+        return 1e-5 + seconds_at(r, 4e8, 1e10);
+    return 1e-5 + weights * (1e-7 + rows * (1e-8 + 2e-10 * (double)r->g.output[2])) / units;
 }
 
 /* ---- tiled ---- */
@@ -253,9 +261,11 @@ static double seconds_weights_gemm(const clconv__request *r, const clconv__tile 
     size_t places = r->g.in_per_group * p->kernel[0] * p->kernel[1] * p->kernel[2];
     double useful =
         filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) * filled(places, tile->value[1]);
-    double read = (double)p->batch * ((double)p->out_channels * (double)r->g.pixels +
-                                      (double)p->in_channels * (double)p->input[0] *
-                                          (double)p->input[1] * (double)p->input[2]);
+    double channels =
+        (double)p->groups * (double)clconv__round_up(r->g.out_per_group, 16 * tile->value[0]);
+    double read = (double)p->batch *
+                  (channels * (double)r->g.pixels + (double)p->in_channels * (double)p->input[0] *
+                                                        (double)p->input[1] * (double)p->input[2]);
     double weights = (double)p->out_channels * (double)places;
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     return 4e-5 + seconds_at(r, 1e11 * useful, 1e9) + (read + 2 * weights) * 1e-9 / units;
