@@ -4,7 +4,7 @@
  *   TYPE       clconv_type of input and weights
  *   INDEX      int, or long where a tensor has more than 2^31-1 elements
  *   ACTIVATION clconv_activation
- *   HAS_BIAS, HAS_RESIDUAL, HAS_ALPHA, HAS_BETA  parts of the epilogue
+ *   BLENDS     1 where alpha, beta or a residual may be there; the bias is asked for at run time
  */
 #ifndef TYPE
 #define TYPE 0
@@ -15,17 +15,8 @@
 #ifndef ACTIVATION
 #define ACTIVATION 0
 #endif
-#ifndef HAS_BIAS
-#define HAS_BIAS 0
-#endif
-#ifndef HAS_RESIDUAL
-#define HAS_RESIDUAL 0
-#endif
-#ifndef HAS_ALPHA
-#define HAS_ALPHA 0
-#endif
-#ifndef HAS_BETA
-#define HAS_BETA 0
+#ifndef BLENDS
+#define BLENDS 0
 #endif
 
 #define TYPE_F32 0
@@ -72,6 +63,7 @@ typedef struct {
 
 typedef struct {
     scalar_t alpha, beta, a, b;
+    int has_bias, has_residual;
 } scalars;
 
 /* ---- elements: memory to accumulator and back ---- */
@@ -135,23 +127,23 @@ static inline ushort float_to_bf16(float value) {
 static inline void finish(acc_t acc, scalars s, global const y_t *bias, global const y_t *residual,
                    global y_t *y, index_t channel, index_t index) {
     acc_t v = acc;
-#if HAS_ALPHA
-    v *= s.alpha;
+#if BLENDS
+    if (s.alpha != 1)
+        v *= s.alpha;
 #endif
-#if HAS_BIAS
-    v += LOAD(bias, channel);
-#endif
-#if HAS_RESIDUAL
-    v += LOAD(residual, index);
-#endif
-#if HAS_BETA
-    v += s.beta * LOAD(y, index);
+    if (s.has_bias)
+        v += LOAD(bias, channel);
+#if BLENDS
+    if (s.has_residual)
+        v += LOAD(residual, index);
+    if (s.beta != 0)
+        v += s.beta * LOAD(y, index);
 #endif
     STORE(y, index, ACTIVATE(v, s));
 }
 
 #if TYPE == TYPE_F32 || TYPE == TYPE_F16 || TYPE == TYPE_BF16
-#if TYPE == TYPE_F32 && !HAS_RESIDUAL && !HAS_BETA
+#if TYPE == TYPE_F32 && !BLENDS
 /* The first `count` elements of a vector. */
 static inline void store_some(float16 v, global float *to, int count) {
     float8 eight = v.lo;
@@ -182,15 +174,11 @@ static inline void store_some(float16 v, global float *to, int count) {
 /* The same for the first `count` of 16 outputs of one channel that lie `step` elements apart. */
 static inline void finish16(float16 acc, scalars s, global const y_t *bias, global const y_t *residual,
                      global y_t *y, index_t channel, index_t index, index_t step, int count) {
-#if TYPE == TYPE_F32 && !HAS_RESIDUAL && !HAS_BETA
+#if TYPE == TYPE_F32 && !BLENDS
     if (step == 1) {
         float16 v = acc;
-#if HAS_ALPHA
-        v *= s.alpha;
-#endif
-#if HAS_BIAS
-        v += bias[channel];
-#endif
+        if (s.has_bias)
+            v += bias[channel];
         v = ACTIVATE(v, s);
         if (count == 16)
             vstore16(v, 0, y + index);

@@ -58,7 +58,7 @@ kernel void vector_pad(const geometry g, const offsets at, global const x_t *res
             padded[w] = LOAD_X(g, x, from + (w - g.pad_w) * g.x_w);
 }
 
-#if TYPE == TYPE_F32 && !HAS_RESIDUAL && !HAS_BETA && PIXELS % 7 == 0
+#if TYPE == TYPE_F32 && !BLENDS && PIXELS % 7 == 0
 #define HAS_LINE_STORES 1
 
 /* Rows become columns. */
@@ -91,12 +91,8 @@ static inline void finish_line(float8 pixels[8], scalars s, global const y_t *bi
         float8 v = pixels[o];
         if (o >= channels)
             continue;
-#if HAS_ALPHA
-        v *= s.alpha;
-#endif
-#if HAS_BIAS
-        v += bias[o];
-#endif
+        if (s.has_bias)
+            v += bias[o];
         v = ACTIVATE(v, s);
         vstore4(v.lo, 0, to + o * channel_step);
         vstore4(v.s3456, 0, to + o * channel_step + 3); /* the fourth pixel twice */

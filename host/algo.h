@@ -98,6 +98,9 @@ extern const size_t clconv__algo_count;
 /** Whether the row is made for the device's kind. */
 int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device);
 
+/** Whether the row computes problems of the direction at all. */
+int clconv__algo_computes(const clconv__algo *algo, clconv_direction direction);
+
 /** Nonzero and a sentence where the row cannot run; asks what all rows share first. */
 int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *algo,
                          const clconv__request *request);

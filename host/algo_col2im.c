@@ -46,7 +46,7 @@ static clconv_status create(clconv_plan *plan) {
     plan->workspace = state->channels * bytes;
     clconv__plan_fields(fields, plan, 0);
     clconv__pack_geometry(&state->geometry, plan, fields);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, &plan->problem);
     clconv_status status =
         clconv__plan_kernel(&state->gather, plan, p, "col2im.cl", "col2im", NULL, "");
     if (status)

@@ -132,7 +132,7 @@ static clconv_status create(clconv_plan *plan) {
     lay_out(state, plan, tile);
     clconv__plan_fields(fields, plan, state->shape.steps);
     clconv__pack_geometry(&state->geometry, plan, fields);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, &plan->problem);
     if (state->shape.is_flat)
         status = make_taps(state, plan, fields);
     for (int i = 0; i < STAGES && !status; ++i)

@@ -178,7 +178,8 @@ typedef struct host_job {
     const void *bias, *residual; /* NULL where nothing is added */
     void *result;
     size_t band;           /* output rows of a piece of work that sums rows; 0 for GEMM */
-    line_part *line_parts; /* of such a one: for each phase of a line, */
+    size_t chunk;          /* and its groups, */
+    line_part *line_parts; /* for each column phase, */
     size_t *taps_at;       /* and for each tap its first element in the lines of a band */
     int *failed;           /* set to 1 by a worker that got no memory */
 } host_job;
@@ -191,17 +192,21 @@ static void *aligned(size_t bytes) {
     return aligned_alloc(ALIGNMENT, clconv__divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
 }
 
-/* ---- the padded lines of a band: [input row][phase], the phases as wide as the stride ---- */
+/*
+ * ---- the padded lines of a band: [plane][row phase][column phase][row][column] ----
+ * The phases are as many as the strides, so that neighbours of a phase are a stride apart in the
+ * input, and the outputs of a band read one tap's inputs one behind the other: at `pitch` per row.
+ */
 
-static size_t line_phase(const host_job *job) {
+static size_t line_pitch(const host_job *job) {
     const clconv_problem *p = job->p;
-    return clconv__round_up(job->g->output[2], job->tile->width) +
-           (p->kernel[2] - 1) * p->dilation[2] / p->stride[2];
+    return job->g->output[2] + (p->kernel[2] - 1) * p->dilation[2] / p->stride[2];
 }
 
-static size_t band_lines(const host_job *job, size_t band) {
+/* Rows of a phase. */
+static size_t phase_rows(const host_job *job, size_t band) {
     const clconv_problem *p = job->p;
-    return (band - 1) * p->stride[1] + (p->kernel[1] - 1) * p->dilation[1] + 1;
+    return band + (p->kernel[1] - 1) * p->dilation[1] / p->stride[1];
 }
 
 /* Planes of a group that an output row sees: one for each channel and tap of depth. */
@@ -209,18 +214,25 @@ static size_t band_planes(const host_job *job) {
     return job->g->in_per_group * job->p->kernel[0];
 }
 
+/* Behind the last row, taps read a part of a line on, and sums of whole vectors. */
 static size_t band_elements(const host_job *job, size_t band) {
-    return band_planes(job) * band_lines(job, band) * line_phase(job) * job->p->stride[2];
+    return band_planes(job) * job->p->stride[1] * job->p->stride[2] * phase_rows(job, band) *
+               line_pitch(job) +
+           line_pitch(job) + job->tile->width;
 }
 
 /* The largest band whose lines stay in the second-level cache; 0 where GEMM is better. */
 static size_t band_of(const host_job *job) {
-    enum { CACHE_BYTES = 128 * 1024, MOST_ROWS = 32 };
-    if (job->p->direction != CLCONV_FORWARD || 4 * job->g->out_per_group > job->rows ||
-        band_planes(job) > CACHE_BYTES / line_phase(job) / job->p->stride[2])
+    enum { CACHE_ELEMENTS = 32 * 1024, MOST_ROWS = 32 };
+    const clconv_problem *p = job->p;
+    /* Strides may be any number, and their product wrap around. */
+    const size_t lines = CACHE_ELEMENTS / line_pitch(job) / band_planes(job);
+    if (p->direction != CLCONV_FORWARD || 4 * job->g->out_per_group > job->rows ||
+        p->stride[2] > lines || p->stride[1] > lines / p->stride[2] ||
+        phase_rows(job, 1) > CACHE_ELEMENTS)
         return 0;
     size_t band = smaller(MOST_ROWS, job->g->output[1]);
-    while (band && band_elements(job, band) * job->tile->element > CACHE_BYTES)
+    while (band && band_elements(job, band) > CACHE_ELEMENTS)
         band /= 2;
     return band;
 }
@@ -505,116 +517,151 @@ static void do_piece(void *context, size_t index) {
     free(sums);
 }
 
-/* ---- a piece of work: a band of output rows of one group ---- */
+/* ---- a piece of work: a band of output rows of some groups ---- */
 
 typedef struct rows_piece {
-    size_t picture, group, d, first_row, rows;
+    size_t picture, d, first_row, rows, first_group, groups;
     char *lines, *sums, *scratch;
 } rows_piece;
 
-/* Element j of the padded row is the (j / stride)-th of phase j % stride. */
+/* Columns of phase k that are not padding. */
 static void find_line_parts(const host_job *job) {
     const clconv_problem *p = job->p;
-    const size_t stride = p->stride[2], phase = line_phase(job);
+    const size_t stride = p->stride[2], pitch = line_pitch(job);
     for (size_t k = 0; k < stride; ++k) {
         line_part *part = &job->line_parts[k];
         part->before = p->pad_begin[2] > k ? clconv__divide_up(p->pad_begin[2] - k, stride) : 0;
         part->w = part->before * stride + k - p->pad_begin[2];
         part->count = 0;
-        if (part->before < phase && part->w < p->input[2])
+        if (part->before < pitch && part->w < p->input[2])
             part->count =
-                smaller(clconv__divide_up(p->input[2] - part->w, stride), phase - part->before);
+                smaller(clconv__divide_up(p->input[2] - part->w, stride), pitch - part->before);
     }
 }
 
-/* Where the taps of a band's first output row begin to read, in the order of the packed weights. */
+/* Where the taps of a band's first output begin to read, in the order of the packed weights. */
 static void find_taps(const host_job *job) {
     const clconv_problem *p = job->p;
-    const size_t phase = line_phase(job), line = phase * p->stride[2];
+    const size_t pitch = line_pitch(job), rows = phase_rows(job, job->band);
+    const size_t *stride = p->stride;
     size_t *tap = job->taps_at;
     for (size_t plane = 0; plane < band_planes(job); ++plane)
-        for (size_t h = 0; h < p->kernel[1]; ++h)
+        for (size_t i = 0; i < p->kernel[1]; ++i)
             for (size_t k = 0; k < p->kernel[2]; ++k) {
-                const size_t j = k * p->dilation[2];
-                *tap++ = (plane * band_lines(job, job->band) + h * p->dilation[1]) * line +
-                         j % p->stride[2] * phase + j / p->stride[2];
+                const size_t h = i * p->dilation[1], w = k * p->dilation[2];
+                const size_t phase =
+                    (plane * stride[1] + h % stride[1]) * stride[2] + w % stride[2];
+                *tap++ = (phase * rows + h / stride[1]) * pitch + w / stride[2];
             }
 }
 
-static void gather_line(const host_job *job, char *to, size_t plane_at, ptrdiff_t h) {
+/* One input row into its row of each column phase. */
+static void gather_line(const host_job *job, char *to, size_t row_at) {
     const clconv_problem *p = job->p;
-    const size_t stride = p->stride[2], phase = line_phase(job), element = job->tile->element;
-    const size_t *x = job->g->input_stride;
-    const int is_inside = h >= 0 && (size_t)h < p->input[1];
-    for (size_t k = 0; k < stride; ++k, to += phase * element) {
+    const size_t stride = p->stride[2], element = job->tile->element;
+    const size_t phase = phase_rows(job, job->band) * line_pitch(job) * element;
+    const size_t step = job->g->input_stride[4];
+    for (size_t k = 0; k < stride; ++k, to += phase) {
         const line_part *part = &job->line_parts[k];
-        const size_t end = is_inside ? part->before + part->count : 0;
-        if (is_inside && part->count) {
-            memset(to, 0, part->before * element);
-            job->type->input(to + part->before * element, job->source,
-                             plane_at + (size_t)h * x[3] + part->w * x[4],
-                             (ptrdiff_t)(stride * x[4]), part->count, p->input_zero_point);
-            memset(to + end * element, 0, (phase - end) * element);
-        } else {
-            memset(to, 0, phase * element);
-        }
+        if (part->count)
+            job->type->input(to + part->before * element, job->source, row_at + part->w * step,
+                             (ptrdiff_t)(stride * step), part->count, p->input_zero_point);
     }
 }
 
-static void gather_band(const host_job *job, const rows_piece *w) {
+static void gather_plane(const host_job *job, const rows_piece *w, char *to, size_t plane_at) {
     const clconv_problem *p = job->p;
-    const size_t *x = job->g->input_stride, count = band_lines(job, job->band);
-    const size_t line = line_phase(job) * p->stride[2] * job->tile->element;
-    const ptrdiff_t h = source_at(&job->w, 1, w->first_row, 0);
-    char *to = w->lines;
+    const size_t stride = p->stride[1], rows = phase_rows(job, job->band);
+    const size_t line = line_pitch(job) * job->tile->element;
+    const ptrdiff_t first = source_at(&job->w, 1, w->first_row, 0);
+    for (size_t phase = 0; phase < stride; ++phase)
+        for (size_t row = 0; row < rows; ++row) {
+            const ptrdiff_t h = first + (ptrdiff_t)(row * stride + phase);
+            if (h >= 0 && (size_t)h < p->input[1])
+                gather_line(job, to + (phase * p->stride[2] * rows + row) * line,
+                            plane_at + (size_t)h * job->g->input_stride[3]);
+        }
+}
+
+/* The padding is zero already: it is at the same place in every group of a piece. */
+static void gather_band(const host_job *job, const rows_piece *w, size_t group) {
+    const clconv_problem *p = job->p;
+    const size_t *x = job->g->input_stride;
+    const size_t plane_bytes = p->stride[1] * p->stride[2] * phase_rows(job, job->band) *
+                               line_pitch(job) * job->tile->element;
     for (size_t plane = 0; plane < band_planes(job); ++plane) {
-        const size_t c = w->group * job->g->in_per_group + plane / p->kernel[0];
+        const size_t c = group * job->g->in_per_group + plane / p->kernel[0];
         const ptrdiff_t d = source_at(&job->w, 0, w->d, plane % p->kernel[0]);
-        const int is_inside = d >= 0 && (size_t)d < p->input[0];
-        const size_t at = w->picture * x[0] + c * x[1] + (is_inside ? (size_t)d * x[2] : 0);
-        for (size_t i = 0; i < count; ++i, to += line)
-            gather_line(job, to, at, is_inside ? h + (ptrdiff_t)i : -1);
+        if (d >= 0 && (size_t)d < p->input[0])
+            gather_plane(job, w, w->lines + plane * plane_bytes,
+                         w->picture * x[0] + c * x[1] + (size_t)d * x[2]);
     }
 }
 
-static void sum_rows(const host_job *job, const rows_piece *w) {
-    const clconv__geometry *g = job->g;
-    const size_t element = job->tile->element;
-    const size_t step = job->p->stride[1] * line_phase(job) * job->p->stride[2] * element;
-    gather_band(job, w);
-    for (size_t row = 0; row < w->rows; ++row) {
-        const run r = {0, g->output[2], 0, w->d, w->first_row + row, 0};
-        for (size_t o = 0; o < g->out_per_group; ++o) {
-            const size_t channel = w->group * g->out_per_group + o;
-            job->tile->sum_taps(g->taps, job->packed + channel * g->taps * element,
-                                w->lines + row * step, job->taps_at, w->sums, job->strip);
-            store_run(job, w->sums, w->scratch,
-                      (ptrdiff_t)w->picture * job->w.y_picture + (ptrdiff_t)channel * job->w.y_row,
-                      channel, &r);
+/* The sums of a band lie `pitch` per row; what is between the rows is no output. */
+static void store_rows(const host_job *job, const rows_piece *w, size_t channel) {
+    const size_t *y = job->g->output_stride, width = job->g->output[2];
+    const size_t pitch = line_pitch(job), line = pitch * job->tile->element;
+    const size_t at = w->picture * y[0] + channel * y[1] + w->d * y[2] + w->first_row * y[3];
+    epilogue e = {job->p->activation, clconv__scalars_of(job->p), NULL, NULL, NULL};
+    if (job->residual || e.s.beta != 0) {
+        for (size_t row = 0; row < w->rows; ++row) {
+            const run r = {0, width, 0, w->d, w->first_row + row, 0};
+            store_run(job, w->sums + row * line, w->scratch,
+                      (ptrdiff_t)(w->picture * y[0] + channel * y[1]), channel, &r);
         }
+        return;
     }
+    if (job->bias) {
+        job->type->output(w->scratch, job->bias, channel, 1, 1, 0);
+        e.bias = w->scratch;
+    }
+    apply_epilogue(job->type->accumulator, w->sums, (w->rows - 1) * pitch + width, &e);
+    for (size_t row = 0; row < w->rows; ++row)
+        job->type->store(job->result, at + row * y[3], (ptrdiff_t)y[4], w->sums + row * line,
+                         width);
+}
+
+static void sum_group(const host_job *job, const rows_piece *w, size_t group) {
+    const clconv__geometry *g = job->g;
+    const size_t sums = clconv__round_up(w->rows * line_pitch(job), job->tile->width);
+    gather_band(job, w, group);
+    for (size_t o = 0; o < g->out_per_group; ++o) {
+        const size_t channel = group * g->out_per_group + o;
+        job->tile->sum_taps(g->taps, job->packed + channel * g->taps * job->tile->element, w->lines,
+                            job->taps_at, w->sums, sums);
+        store_rows(job, w, channel);
+    }
+}
+
+static size_t count_bands(const host_job *job) {
+    return clconv__divide_up(job->g->output[1], job->band);
 }
 
 static void do_rows_piece(void *context, size_t index) {
     const host_job *whole = context;
     host_job own = *whole, *job = &own;
-    const size_t element = job->tile->element;
-    const size_t bands = clconv__divide_up(job->g->output[1], job->band);
-    rows_piece w = {.first_row = index % bands * job->band};
-    index /= bands;
+    const size_t element = job->tile->element, lines = band_elements(job, job->band) * element;
+    const size_t chunks = clconv__divide_up(job->p->groups, job->chunk);
+    rows_piece w = {.first_group = index % chunks * job->chunk};
+    index /= chunks;
+    w.groups = smaller(job->chunk, job->p->groups - w.first_group);
+    w.first_row = index % count_bands(job) * job->band;
+    index /= count_bands(job);
     w.rows = smaller(job->band, job->g->output[1] - w.first_row);
     w.d = index % job->g->output[0];
-    index /= job->g->output[0];
-    w.group = index % job->p->groups;
-    w.picture = index / job->p->groups;
-    job->strip = clconv__round_up(job->g->output[2], job->tile->width);
-    w.lines = aligned(band_elements(job, job->band) * element);
-    w.sums = aligned(job->strip * element);
+    w.picture = index / job->g->output[0];
+    job->strip = job->g->output[2];
+    w.lines = aligned(lines);
+    w.sums = aligned(clconv__round_up(job->band * line_pitch(job), job->tile->width) * element);
     w.scratch = aligned(ALIGNMENT + 2 * job->strip * element);
-    if (w.lines && w.sums && w.scratch)
-        sum_rows(job, &w);
-    else
+    if (w.lines && w.sums && w.scratch) {
+        memset(w.lines, 0, lines);
+        for (size_t i = 0; i < w.groups; ++i)
+            sum_group(job, &w, w.first_group + i);
+    } else {
         __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
+    }
     free(w.scratch);
     free(w.sums);
     free(w.lines);
@@ -717,14 +764,16 @@ static clconv_status pack(clconv_plan *plan, const void *weights) {
 
 static void compute_rows(host_job *job) {
     const clconv__geometry *g = job->g;
+    const size_t bands = count_bands(job) * g->output[0] * job->p->batch;
+    const size_t wanted = 4 * (size_t)clconv__processors();
+    job->chunk = clconv__divide_up(job->p->groups, clconv__divide_up(wanted, bands));
     job->line_parts = malloc(job->p->stride[2] * sizeof *job->line_parts);
     job->taps_at = malloc(g->taps * sizeof *job->taps_at);
     if (job->line_parts && job->taps_at) {
         find_line_parts(job);
         find_taps(job);
-        clconv__parallel_for(clconv__divide_up(g->output[1], job->band) * g->output[0] *
-                                 job->p->groups * job->p->batch,
-                             do_rows_piece, job);
+        clconv__parallel_for(bands * clconv__divide_up(job->p->groups, job->chunk), do_rows_piece,
+                             job);
     } else {
         *job->failed = 1;
     }

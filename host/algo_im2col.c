@@ -70,11 +70,13 @@ static clconv_status create(clconv_plan *plan) {
     const clconv__geometry *g = &plan->request.g;
     size_t element = clconv_type_size(plan->problem.type);
     int64_t fields[CLCONV__FIELDS];
+    clconv_problem columns = plan->problem;
     clconv_problem rest = plan->problem;   /* what the GEMM leaves to the epilogue */
     clconv_problem summed = plan->problem; /* the bias's gradient, to which nothing is added */
     rest.alpha = 1;
     rest.beta = 0;
     summed.has_bias = 0;
+    clconv__drop_epilogue(&columns);
     clconv_status status = CLCONV_OK;
     gemm_state *state = calloc(1, sizeof *state);
     if (!state)
@@ -88,8 +90,8 @@ static clconv_status create(clconv_plan *plan) {
         if (state->pixels > most)
             state->pixels = most ? most : 1;
         plan->workspace = state->pixels * state->taps * element;
-        status = clconv__plan_kernel(&state->unroll, plan, &plan->problem, "im2col.cl", "im2col",
-                                     NULL, "");
+        status =
+            clconv__plan_kernel(&state->unroll, plan, &columns, "im2col.cl", "im2col", NULL, "");
     }
     if (!status && computes_weights(&plan->problem) && plan->problem.has_bias)
         status = clconv__plan_kernel(&state->epilogue, plan, &summed, "direct_weights.cl",
@@ -105,7 +107,7 @@ static clconv_status create(clconv_plan *plan) {
     if (plan->problem.mode == CLCONV_CONVOLUTION)
         flip_walk(fields);
     clconv__pack_geometry(&state->geometry, plan, fields);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, computes_weights(&plan->problem) ? &summed : &rest);
     return CLCONV_OK;
 }
 

@@ -39,7 +39,7 @@ static clconv_status create(clconv_plan *plan) {
     }
     clconv__plan_fields(fields, plan, state->launch.step);
     clconv__pack_geometry(&state->geometry, plan, fields);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, &plan->problem);
     return CLCONV_OK;
 }
 

@@ -308,7 +308,7 @@ static clconv_status create_with(clconv_plan *plan, const char *name) {
         return status;
     }
     plan->packed_bytes = weights * clconv_type_size(plan->problem.type);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, &plan->problem);
     return CLCONV_OK;
 }
 

@@ -39,6 +39,10 @@ int clconv__algo_is_for(const clconv__algo *algo, const clconv_device *device) {
     return (int)(algo->kinds >> device->info.kind & 1);
 }
 
+int clconv__algo_computes(const clconv__algo *algo, clconv_direction direction) {
+    return (unsigned)direction < CLCONV__DIRECTIONS && algo->directions >> direction & 1;
+}
+
 int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *algo,
                          const clconv__request *r) {
     const clconv_problem *p = r->problem;
@@ -47,7 +51,7 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
     if (algo->ops->is_host != device_is_host)
         return refuse(refusal, algo->ops->is_host ? "it runs on the host device only"
                                                   : "it needs an OpenCL device");
-    if (!(algo->directions >> p->direction & 1))
+    if (!clconv__algo_computes(algo, p->direction))
         return refuse(refusal, "it does not compute direction %s",
                       clconv__direction_names[p->direction]);
     if (!device_is_host && p->type == CLCONV_F64 && !clconv__device_has_f64(r->device))

@@ -107,7 +107,7 @@ static clconv_status create(clconv_plan *plan) {
     state->blocks = plan->problem.groups * clconv__divide_up(g->out_per_group, channels);
     plan->packed_bytes = state->blocks * g->taps * channels * sizeof(float);
     lay_out(fields, state, plan);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, &plan->problem);
     status = make_taps(state, plan, fields);
     for (int i = 0; i < STAGES && !status; ++i)
         if (i != PAD || clconv__vector_needs_planes(&plan->problem))

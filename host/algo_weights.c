@@ -50,7 +50,7 @@ static clconv_status create(clconv_plan *plan) {
     }
     clconv__plan_fields(fields, plan, 0);
     clconv__pack_geometry(&state->geometry, plan, fields);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, &plain);
     return CLCONV_OK;
 }
 

@@ -122,7 +122,7 @@ static clconv_status create(clconv_plan *plan) {
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
     lay_out(fields, state, plan, tile);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, &plain);
     for (int i = 0; i < STAGES && !status; ++i)
         if (is_needed(&plan->problem, i))
             status = clconv__plan_kernel(&state->kernels[i], plan, &plain, stages[i].file,

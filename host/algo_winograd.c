@@ -60,7 +60,7 @@ static void lay_out(winograd_state *state, clconv_plan *plan, const clconv__tile
     plan->packed_bytes =
         state->blocks * state->tile * state->tile * g->in_per_group * channels * sizeof(float);
     clconv__plan_fields(state->fields, plan, 0);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, &plan->problem);
 }
 
 static clconv_status create(clconv_plan *plan) {

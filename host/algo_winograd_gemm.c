@@ -121,7 +121,7 @@ static void lay_out(winograd_state *state, clconv_plan *plan, size_t out) {
     plan->workspace =
         state->products_bytes + clconv__round_up(tile_floats * p->out_channels * sizeof(float), 64);
     plan->packed_bytes = clconv__gemm_packed(s) * sizeof(float);
-    clconv__plan_scalars(&state->scalars, plan);
+    clconv__pack_scalars(&state->scalars, &plan->problem);
 }
 
 /* The multiplication's numbers are floats without an epilogue, whatever the plan's are. */
@@ -129,10 +129,7 @@ static clconv_status build(winograd_state *state, const clconv_plan *plan, const
     clconv_problem plain = plan->problem;
     clconv_status status = CLCONV_OK;
     plain.type = CLCONV_F32;
-    plain.activation = CLCONV_ACTIVATION_NONE;
-    plain.has_bias = plain.has_residual = 0;
-    plain.alpha = 1;
-    plain.beta = 0;
+    clconv__drop_epilogue(&plain);
     for (int i = 0; i < STAGES && !status; ++i)
         status = clconv__plan_kernel(
             &state->kernels[i], plan, i == MULTIPLY ? &plain : &plan->problem, stages[i].file,

@@ -34,6 +34,11 @@ int clconv_algorithm_is_for(const clconv_device *device, const char *algorithm) 
     return device && algo && clconv__algo_is_for(algo, device);
 }
 
+int clconv_algorithm_computes(const char *algorithm, clconv_direction direction) {
+    const clconv__algo *algo = algorithm ? clconv__find_algo(algorithm) : NULL;
+    return algo && clconv__algo_computes(algo, direction);
+}
+
 clconv_status clconv_algorithm_check(char refusal[CLCONV_REFUSAL_SIZE], double *seconds,
                                      clconv_device *device, const clconv_problem *problem,
                                      const char *algorithm) {

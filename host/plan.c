@@ -41,11 +41,10 @@ clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
     char options[512];
     cl_program program;
     cl_int code;
-    int used = snprintf(options, sizeof options,
-                        " -DTYPE=%d -DINDEX=%s -DACTIVATION=%d -DHAS_BIAS=%d -DHAS_RESIDUAL=%d "
-                        "-DHAS_ALPHA=%d -DHAS_BETA=%d",
-                        (int)p->type, plan->wide_index ? "long" : "int", (int)p->activation,
-                        !!p->has_bias, !!p->has_residual, scalars.alpha != 1, scalars.beta != 0);
+    int used =
+        snprintf(options, sizeof options, " -DTYPE=%d -DINDEX=%s -DACTIVATION=%d -DBLENDS=%d",
+                 (int)p->type, plan->wide_index ? "long" : "int", (int)p->activation,
+                 scalars.alpha != 1 || scalars.beta != 0 || p->has_residual);
     for (int i = 0; tile && plan->algo->macros[i]; ++i)
         used += snprintf(options + used, sizeof options - (size_t)used, " -D%s=%u",
                          plan->algo->macros[i], tile->value[i]);
@@ -104,16 +103,25 @@ void clconv__pack_geometry(clconv__kernel_geometry *geometry, const clconv_plan 
     geometry->size = CLCONV__FIELDS * (plan->wide_index ? sizeof(int64_t) : sizeof(int32_t));
 }
 
-void clconv__plan_scalars(clconv__kernel_scalars *scalars, const clconv_plan *plan) {
-    clconv__scalars s = clconv__scalars_of(&plan->problem);
-    const double values[] = {s.alpha, s.beta, s.a, s.b};
-    int is_wide = plan->problem.type == CLCONV_F64;
-    for (int i = 0; i < 4; ++i)
-        if (is_wide)
-            scalars->values.wide[i] = values[i];
-        else
-            scalars->values.narrow[i] = (float)values[i];
-    scalars->size = 4 * (is_wide ? sizeof(double) : sizeof(float));
+void clconv__drop_epilogue(clconv_problem *problem) {
+    problem->activation = CLCONV_ACTIVATION_NONE;
+    problem->has_bias = problem->has_residual = 0;
+    problem->alpha = 1;
+    problem->beta = 0;
+}
+
+void clconv__pack_scalars(clconv__kernel_scalars *scalars, const clconv_problem *p) {
+    const clconv__scalars s = clconv__scalars_of(p);
+    const cl_int has_bias = !!p->has_bias, has_residual = !!p->has_residual;
+    if (p->type == CLCONV_F64) {
+        scalars->values.wide =
+            (clconv__wide_scalars){s.alpha, s.beta, s.a, s.b, has_bias, has_residual};
+        scalars->size = sizeof scalars->values.wide;
+    } else {
+        scalars->values.narrow = (clconv__narrow_scalars){
+            (float)s.alpha, (float)s.beta, (float)s.a, (float)s.b, has_bias, has_residual};
+        scalars->size = sizeof scalars->values.narrow;
+    }
 }
 
 clconv__kernel_offsets clconv__tensor_offsets(const clconv_tensors *t) {
@@ -122,7 +130,7 @@ clconv__kernel_offsets clconv__tensor_offsets(const clconv_tensors *t) {
                                     (cl_long)t->output.offset};
 }
 
-/* Kernels without a bias or residual never read theirs, but some drivers refuse NULL. */
+/* Kernels never read a bias or residual that the problem lacks, but some drivers refuse NULL. */
 clconv_tensors clconv__fill_absent(const clconv_plan *plan, const clconv_tensors *tensors) {
     clconv_tensors filled = *tensors;
     if (!plan->problem.has_bias)
@@ -208,7 +216,7 @@ static clconv_status choose(clconv_plan *plan) {
     if (was_created)
         return status;
     size_t last = clconv__algo_count - 1;
-    while (last && !(clconv__algos[last].directions >> plan->problem.direction & 1))
+    while (last && !clconv__algo_computes(&clconv__algos[last], plan->problem.direction))
         --last;
     clconv__algo_refuses(refusal, &clconv__algos[last], &plan->request);
     return clconv__fail(CLCONV_UNSUPPORTED, "no algorithm: %s", refusal);

@@ -62,14 +62,26 @@ clconv_status clconv__set_arguments(cl_kernel kernel, const clconv__argument *ar
                                     size_t count);
 
 /** The arguments that every kernel begins with, ready for clconv__set_arguments(). */
+typedef struct clconv__narrow_scalars {
+    cl_float alpha, beta, a, b;
+    cl_int has_bias, has_residual;
+} clconv__narrow_scalars;
+typedef struct clconv__wide_scalars {
+    cl_double alpha, beta, a, b;
+    cl_int has_bias, has_residual;
+} clconv__wide_scalars;
 typedef struct clconv__kernel_scalars {
     size_t size;
     union {
-        float narrow[4];
-        double wide[4];
+        clconv__narrow_scalars narrow;
+        clconv__wide_scalars wide;
     } values;
 } clconv__kernel_scalars;
-void clconv__plan_scalars(clconv__kernel_scalars *scalars, const clconv_plan *plan);
+/** Leaves the sum alone, for stages that have nothing else to do. */
+void clconv__drop_epilogue(clconv_problem *problem);
+
+/** Of the plan's problem, or of what a stage has left to do. */
+void clconv__pack_scalars(clconv__kernel_scalars *scalars, const clconv_problem *problem);
 
 typedef struct clconv__kernel_offsets {
     cl_long x, w, bias, residual, y;

@@ -209,6 +209,16 @@ static clconv_status overflow(const char *what, int axis) {
                         axis_names[axis]);
 }
 
+/* Coordinates are signed, and a stride is added to them before they are compared. */
+static const size_t most_extent = SIZE_MAX / 4;
+
+static clconv_status check_extent(const char *what, int axis, size_t extent) {
+    if (extent <= most_extent)
+        return CLCONV_OK;
+    return clconv__fail(CLCONV_SIZE_OVERFLOW, "%s of axis %c is %zu, but at most %zu", what,
+                        axis_names[axis], extent, most_extent);
+}
+
 /* dilation*(kernel-1) + 1 */
 static clconv_status dilated_kernel(size_t *extent, const clconv_problem *p, int axis) {
     if (__builtin_mul_overflow(p->dilation[axis], p->kernel[axis] - 1, extent) ||
@@ -225,6 +235,8 @@ static clconv_status forward_extent(size_t *output, const clconv_problem *p, int
     if (__builtin_add_overflow(p->input[axis], p->pad_begin[axis], &padded) ||
         __builtin_add_overflow(padded, p->pad_end[axis], &padded))
         return overflow("the padded input", axis);
+    if ((status = check_extent("the padded input", axis, padded)))
+        return status;
     if (kernel > padded)
         return clconv__fail(CLCONV_INVALID_PROBLEM,
                             "kernel of axis %c spans %zu (extent %zu, dilation %zu), more than the "
@@ -244,6 +256,8 @@ static clconv_status transposed_extent(size_t *output, const clconv_problem *p, 
         __builtin_add_overflow(full, p->output_padding[axis], &full) ||
         __builtin_add_overflow(p->pad_begin[axis], p->pad_end[axis], &pads))
         return overflow("the output", axis);
+    if ((status = check_extent("the output with its pads", axis, full)))
+        return status;
     if (pads >= full)
         return clconv__fail(CLCONV_INVALID_PROBLEM,
                             "pads of axis %c remove %zu of %zu output elements", axis_names[axis],

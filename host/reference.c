@@ -422,7 +422,8 @@ static int place_axis(judge *j, int axis) {
     if (!j->gathers) {
         j->origin[axis] = p->pad_begin[axis];
         j->spread[axis] = 1;
-        j->step[axis] = p->stride[axis];
+        /* From a single output on nothing steps, and the stride may be any number. */
+        j->step[axis] = j->g.output[axis] > 1 ? p->stride[axis] : 1;
         j->padded[axis] = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
         return 0;
     }

@@ -490,10 +490,16 @@ CLCONV_API const char *clconv_algorithm_name(size_t index);
 
 /**
  * Whether an algorithm is made for this kind of device: 1, whatever problems it refuses; else 0, as
- * for unknown names. Plans choose among these. Those of OpenCL that are made for another kind compute
- * what they do not refuse, too, slowly, where they are named.
+ * for unknown names. Plans choose among these. Those of OpenCL that are made for another kind
+ * compute what they do not refuse, too, slowly, where they are named.
  */
 CLCONV_API int clconv_algorithm_is_for(const clconv_device *device, const char *algorithm);
+
+/**
+ * Whether an algorithm computes problems of this direction at all: 1, whatever it refuses of them;
+ * else 0, as for unknown names and directions.
+ */
+CLCONV_API int clconv_algorithm_computes(const char *algorithm, clconv_direction direction);
 
 /** Bytes that a refusal always fits, its terminating zero included. */
 #define CLCONV_REFUSAL_SIZE 256

@@ -288,6 +288,17 @@ static void test_algorithm_check_answers_every_case_and_direction(void **state) 
         }
 }
 
+static void test_algorithm_computes_the_rows_directions(void **state) {
+    (void)state;
+    assert_int_equal(clconv_algorithm_computes("direct", CLCONV_FORWARD), 1);
+    assert_int_equal(clconv_algorithm_computes("direct", CLCONV_BACKWARD_DATA), 0);
+    assert_int_equal(clconv_algorithm_computes("direct_data", CLCONV_TRANSPOSED), 1);
+    assert_int_equal(clconv_algorithm_computes("direct_weights", CLCONV_BACKWARD_WEIGHTS), 1);
+    assert_int_equal(clconv_algorithm_computes("direct", (clconv_direction)17), 0);
+    assert_int_equal(clconv_algorithm_computes("none", CLCONV_FORWARD), 0);
+    assert_int_equal(clconv_algorithm_computes(NULL, CLCONV_FORWARD), 0);
+}
+
 static void test_algorithm_check_bad_arguments(void **state) {
     clconv_problem problem = CLCONV_PROBLEM_INIT;
     clconv_device *host = devices()->devices[devices()->count - 1];
@@ -417,6 +428,7 @@ int main(void) {
         cmocka_unit_test(test_algorithm_name_every_row),
         cmocka_unit_test(test_algorithm_name_has_the_rows_of_every_build),
         cmocka_unit_test(test_algorithm_check_answers_every_case_and_direction),
+        cmocka_unit_test(test_algorithm_computes_the_rows_directions),
         cmocka_unit_test(test_algorithm_check_bad_arguments),
         cmocka_unit_test(test_algorithm_bound_of_every_row),
         cmocka_unit_test(test_algorithm_is_exact_known_rows),

@@ -224,6 +224,7 @@ static void test_problem_validate_overflowing_products(void **state) {
         {1, HUGE_SIZE, 3, 0, 1, "input"},
         {1, 1, (size_t)1 << 31, 0, 1, "input"},
         {1, 1, 8, HUGE_SIZE, 1, "padded input"},
+        {1, 1, 1, (size_t)1 << 61, 1, "padded input of axis h is 4611686018427387905, but at most"},
         {1, 1, 8, (size_t)1 << 33, 1, "output"},
         {1, 1, (size_t)1 << 62, 0, (size_t)1 << 61, "input"},
     };

@@ -24,6 +24,7 @@ static const worked_row worked_rows[] = {
     {"ic1ih3iw3_oc1kh2kw2", 0, 0, 4, {19, 25, 37, 43}},
     {"ic1ih3iw3_oc1kh2kw2_mode=convolution", 0, 0, 4, {5, 11, 23, 29}},
     {"ic1ih3iw3_oc1kh2kw2_sh3sw2_ph1pw1", 0, 0, 4, {0, 8, 6, 8}},
+    {"ic1ih3iw3_oc1kh2kw2_sh9223372036854775807sw4294967296", 0, 0, 1, {19}},
     {"ic1ih1iw5_oc1kh1kw2", 1, 1, 4, {5, 8, 11, 14}},
     {"ic1iw5_oc1kw2_mode=convolution", 1, 1, 4, {4, 7, 10, 13}},
     {"ic1iw5_oc1kw2_dw1", 1, 1, 3, {7, 10, 13}},

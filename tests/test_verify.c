@@ -66,10 +66,18 @@ static void test_verify_worked_by_an_algorithm_that_rounds(void **state) {
     assert_non_null(strstr(t.last.reason, "exact"));
 }
 
-static void test_verify_case_asks_every_algorithm(void **state) {
+/* Made for the device, as all are here, and for the direction. */
+static size_t forward_algorithms(void) {
+    size_t count = 0;
+    for (size_t a = 0; a < clconv_algorithm_count(); ++a)
+        count += (size_t)clconv_algorithm_computes(clconv_algorithm_name(a), CLCONV_FORWARD);
+    return count;
+}
+
+static void test_verify_case_asks_every_algorithm_of_its_direction(void **state) {
     (void)state;
     tally t = tried("ic3ih8_oc4kh3_ph1", &usual, NULL);
-    assert_int_equal(t.count, clconv_algorithm_count());
+    assert_int_equal(t.count, forward_algorithms());
     assert_int_equal(t.verdicts[VERDICT_PASSED], t.count);
 }
 
@@ -99,7 +107,7 @@ static void check_left_out(const verify_options *options, const char *why) {
     runs_asked = 0;
     tally t = tried("ic3ih8_oc4kh3", options, NULL);
     assert_int_equal(runs_asked, 0);
-    assert_int_equal(t.verdicts[VERDICT_UNSUPPORTED], clconv_algorithm_count());
+    assert_int_equal(t.verdicts[VERDICT_UNSUPPORTED], forward_algorithms());
     assert_non_null(strstr(t.last.reason, why));
 }
 
@@ -117,7 +125,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verify_worked_by_an_exact_algorithm),
         cmocka_unit_test(test_verify_worked_by_an_algorithm_that_rounds),
-        cmocka_unit_test(test_verify_case_asks_every_algorithm),
+        cmocka_unit_test(test_verify_case_asks_every_algorithm_of_its_direction),
         cmocka_unit_test(test_verify_case_that_is_wrong),
         cmocka_unit_test(test_verify_case_that_proves_nothing),
         cmocka_unit_test(test_verify_case_beyond_a_limit),

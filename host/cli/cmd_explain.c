@@ -24,7 +24,8 @@ static const args_spec spec = {
     .positional_max = 1,
     .description =
         "Says what a problem computes, which algorithm a device would use for it and with how\n"
-        "much workspace, and for every other algorithm its estimated time or why it refuses.\n"
+        "much workspace, and for every other algorithm of its direction the estimated time or why\n"
+        "it refuses.\n"
         "'clconv help problem' tells how a problem is written.\n",
     ARGS_TABLE(option_table),
 };
@@ -51,14 +52,16 @@ typedef struct explanation {
 static clconv_status ask_algorithms(explanation *e) {
     const char *chosen = clconv_plan_algorithm(e->plan);
 
-    e->count = clconv_algorithm_count();
-    e->answers = calloc(e->count + 1, sizeof *e->answers);
+    e->answers = calloc(clconv_algorithm_count() + 1, sizeof *e->answers);
     if (!e->answers)
         return CLCONV_OUT_OF_MEMORY;
-    for (size_t i = 0; i < e->count; i++) {
-        answer *a = &e->answers[i];
+    for (size_t i = 0; i < clconv_algorithm_count(); i++) {
+        answer *a = &e->answers[e->count];
         clconv_status status;
         a->name = clconv_algorithm_name(i);
+        if (!clconv_algorithm_computes(a->name, e->problem.direction))
+            continue;
+        e->count++;
         a->chosen = !strcmp(a->name, chosen);
         status = clconv_algorithm_check(a->refusal, &a->seconds, e->device, &e->problem, a->name);
         if (status && status != CLCONV_UNSUPPORTED)

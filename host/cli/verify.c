@@ -274,6 +274,15 @@ static void try_algorithm(report *r, trial *t, const verify_options *o) {
         identities_check(r, o->seed);
 }
 
+/* The algorithm that was asked for, or those that are made for the device and the direction. */
+static bool is_tried(size_t algorithm, const clconv_problem *problem, const verify_device *device,
+                     const verify_options *o) {
+    const char *name = clconv_algorithm_name(algorithm);
+    return o->algorithm ? strcmp(o->algorithm, name) == 0
+                        : device->facts.algorithms >> algorithm & 1 &&
+                              clconv_algorithm_computes(name, problem->direction);
+}
+
 static void try_everywhere(const clconv_problem *problem, trial *t, const verify_device *devices,
                            size_t device_count, const verify_options *o, report_function *tell,
                            void *context) {
@@ -281,8 +290,7 @@ static void try_everywhere(const clconv_problem *problem, trial *t, const verify
         for (size_t a = 0; a < clconv_algorithm_count(); ++a) {
             report r = {
                 .problem = problem, .device = &devices[d], .algorithm = clconv_algorithm_name(a)};
-            if (o->algorithm ? strcmp(o->algorithm, r.algorithm) != 0
-                             : !(devices[d].facts.algorithms >> a & 1))
+            if (!is_tried(a, problem, &devices[d], o))
                 continue;
             try_algorithm(&r, t, o);
             tell(context, &r);
@@ -324,8 +332,7 @@ static void refuse_everywhere(const clconv_problem *problem, const verify_device
                         .device = &devices[d],
                         .algorithm = clconv_algorithm_name(a),
                         .verdict = VERDICT_UNSUPPORTED};
-            if (o->algorithm ? strcmp(o->algorithm, r.algorithm) != 0
-                             : !(devices[d].facts.algorithms >> a & 1))
+            if (!is_tried(a, problem, &devices[d], o))
                 continue;
             snprintf(r.reason, sizeof r.reason, "%s", reason);
             tell(context, &r);
