@@ -22,22 +22,27 @@ static inline index_t end_output(index_t place, index_t stride, index_t out, ind
 #define EVERY(width, from, stride)                                                                 \
     ((stride) == 1 ? vload##width(0, (from)) : EVERY_SECOND(width, (from)))
 
-/* Adds products of `count` gradients and inputs `stride`, 1 or 2, apart. */
+/* Elements from the first to the last of a tensor, whose w lie side by side. */
+static inline index_t reach(geometry g, index_t channels, index_t n, index_t c, index_t d,
+                            index_t h, index_t in_d, index_t in_h, index_t in_w) {
+    return (g.batch - 1) * n + (channels - 1) * c + (in_d - 1) * d + (in_h - 1) * h + in_w;
+}
+
+/*
+ * Adds products of `count` gradients and inputs `stride`, 1 or 2, apart. Where there is room for it
+ * the last vector reads beyond the row and drops what is_tail excludes.
+ */
 static inline float16 add_row(float16 sums, global const float *restrict x, index_t stride,
-                              global const float *restrict y, index_t count) {
+                              global const float *restrict y, index_t count, int16 is_tail,
+                              int has_room) {
     index_t k = 0;
     for (; k + 16 <= count; k += 16)
         sums += vload16(0, y + k) * EVERY(16, x + k * stride, stride);
-    if (count - k >= 8) {
-        sums.lo += vload8(0, y + k) * EVERY(8, x + k * stride, stride);
-        k += 8;
-    }
-    if (count - k >= 4) {
-        sums.hi.lo += vload4(0, y + k) * EVERY(4, x + k * stride, stride);
-        k += 4;
-    }
+    if (has_room && k < count)
+        return sums + select((float16)0, vload16(0, y + k) * EVERY(16, x + k * stride, stride),
+                             is_tail);
     for (; k < count; ++k)
-        sums.sf += y[k] * x[k * stride];
+        sums.s0 += y[k] * x[k * stride];
     return sums;
 }
 
@@ -74,6 +79,16 @@ kernel void direct_weights(const geometry g, const offsets at, const scalars s,
     y += at.y;
     acc_t acc = 0;
 #if LANES
+    const index_t count = end_w - first_w, whole = count / 16 * 16;
+    const int16 is_tail =
+        (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) < (int16)(count - whole);
+    /* The last rows whose last vector ends within the tensors. */
+    const index_t last_x = reach(g, g.groups * g.in_per_group, g.x_n, g.x_c, g.x_d, g.x_h, g.in_d,
+                                 g.in_h, g.in_w) -
+                           (whole + 15) * g.stride_w - 1;
+    const index_t last_y = reach(g, g.groups * g.out_per_group, g.y_n, g.y_c, g.y_d, g.y_h,
+                                 g.out_d, g.out_h, g.out_w) -
+                           whole - 16;
     float16 sums = 0;
 #endif
     for (index_t n = 0; n < g.batch; ++n)
@@ -84,8 +99,10 @@ kernel void direct_weights(const geometry g, const offsets at, const scalars s,
                                 (h * g.stride_h + place_h) * g.x_h;
                 index_t y_row = n * g.y_n + channel * g.y_c + d * g.y_d + h * g.y_h;
 #if LANES
-                sums = add_row(sums, x + x_row + first_w * g.stride_w + place_w, g.stride_w,
-                               y + y_row + first_w, end_w - first_w);
+                x_row += first_w * g.stride_w + place_w;
+                y_row += first_w;
+                sums = add_row(sums, x + x_row, g.stride_w, y + y_row, count, is_tail,
+                               x_row <= last_x && y_row <= last_y);
 #else
                 for (index_t k = first_w; k < end_w; ++k)
                     acc += LOAD_X(g, x, x_row + (k * g.stride_w + place_w) * g.x_w) *

@@ -153,7 +153,7 @@ static double seconds_direct_weights(const clconv__request *r, const clconv__til
     (void)tile;
     if (!clconv__weights_have_lanes(r))
         return 1e-5 + seconds_at(r, 4e8, 1e10);
-    return 1e-5 + weights * (1e-7 + rows * (1e-8 + 2e-10 * (double)r->g.output[2])) / units;
+    return 1e-5 + weights * (3e-8 + rows * (2.5e-9 + 8e-11 * (double)r->g.output[2])) / units;
 }
 
 /* ---- tiled ---- */
