@@ -244,14 +244,17 @@ static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reque
     return refuses_types(refusal, r);
 }
 
-/* Besides the sums, each output costs a scalar store. */
+/* Besides the sums, each output costs a scalar store, and each work-item its beginning. */
 static double seconds_vector(const clconv__request *r, const clconv__tile *tile) {
     double useful = filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
                     filled(r->g.pixels, tile->value[1]);
     double outputs =
         (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
+    double items = (double)r->problem->batch * (double)r->problem->groups *
+                   (double)clconv__divide_up(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
+                   (double)clconv__divide_up(r->g.pixels, tile->value[1]);
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + 0.6e-9 * outputs / units;
+    return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + (0.6e-9 * outputs + 1e-7 * items) / units;
 }
 
 /* ---- weights_gemm ---- */
