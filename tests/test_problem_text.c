@@ -510,8 +510,8 @@ static void test_problem_format_longest_text_fits(void **state) {
     for (size_t axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         problem.stride[axis] = SIZE_MAX;
         problem.dilation[axis] = SIZE_MAX;
-        problem.pad_begin[axis] = SIZE_MAX / 2;
-        problem.pad_end[axis] = SIZE_MAX / 2;
+        problem.pad_begin[axis] = SIZE_MAX / 9;
+        problem.pad_end[axis] = SIZE_MAX / 9;
         problem.input_strides[axis + 2] = problem.output_strides[axis + 2] = SIZE_MAX;
     }
     problem.input_strides[0] = problem.output_strides[0] = SIZE_MAX;
