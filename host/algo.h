@@ -150,6 +150,9 @@ double clconv__phases_winograd_seconds(const clconv__request *request, const clc
 clconv_status clconv__phases_winograd_bound(double *bound, const clconv_problem *problem,
                                             const clconv_host_tensors *tensors);
 
+/** Whether direct_weights sums rows of neighbours in vectors. */
+int clconv__weights_have_lanes(const clconv__request *request);
+
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);
 

@@ -143,10 +143,17 @@ static double seconds_direct_data(const clconv__request *r, const clconv__tile *
     return 5e-6 + seconds_at(r, 1.5e8, 2e10);
 }
 
-/* Where a channel of weights sees one of the input, that stays in the cache. */
+/* In vectors each row of each weight's sum has its price, however short. */
 static double seconds_direct_weights(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const double weights = (double)p->out_channels * (double)r->g.in_per_group *
+                           (double)(p->kernel[0] * p->kernel[1] * p->kernel[2]);
+    const double rows = (double)p->batch * (double)r->g.output[0] * (double)r->g.output[1];
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     (void)tile;
-    return 1e-5 + seconds_at(r, r->g.in_per_group == 1 ? 9e8 : 4e8, 1e10);
+    if (!clconv__weights_have_lanes(r))
+        return 1e-5 + seconds_at(r, r->g.in_per_group == 1 ? 9e8 : 4e8, 1e10);
+    return 1e-5 + weights * (3e-8 + rows * (2.5e-9 + 8e-11 * (double)r->g.output[2])) / units;
 }
 
 /* ---- tiled ---- */
@@ -237,14 +244,17 @@ static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reque
     return refuses_types(refusal, r);
 }
 
-/* Besides the sums, each output costs a scalar store. */
+/* Besides the sums, each output costs a scalar store, and each work-item its beginning. */
 static double seconds_vector(const clconv__request *r, const clconv__tile *tile) {
     double useful = filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
                     filled(r->g.pixels, tile->value[1]);
     double outputs =
         (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
+    double items = (double)r->problem->batch * (double)r->problem->groups *
+                   (double)clconv__divide_up(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
+                   (double)clconv__divide_up(r->g.pixels, tile->value[1]);
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + 0.6e-9 * outputs / units;
+    return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + (0.6e-9 * outputs + 1e-7 * items) / units;
 }
 
 /* ---- weights_gemm ---- */
@@ -265,7 +275,7 @@ static double seconds_weights_gemm(const clconv__request *r, const clconv__tile 
                                           (double)p->input[1] * (double)p->input[2]);
     double weights = (double)p->out_channels * (double)places;
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    return 4e-5 + seconds_at(r, 1e11 * useful, 1e9) + (read + 40 * weights) * 1e-9 / units;
+    return 4e-5 + seconds_at(r, 1e11 * useful, 1e9) + (read + 2 * weights) * 1e-9 / units;
 }
 
 /* ---- lines ---- */

@@ -23,6 +23,7 @@ int cmd_devices(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_learn(int argc, char **argv);
 int cmd_filter(int argc, char **argv);
 int cmd_receptive_field(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

@@ -8,6 +8,7 @@ const cli_command cli_commands[] = {
     {"verify", cmd_verify, "prove results of every algorithm against the reference"},
     {"explain", cmd_explain, "say which algorithm a problem gets, and why not the others"},
     {"run", cmd_run, "convolve arrays in .npy files"},
+    {"learn", cmd_learn, "learn a kernel from an input and a target"},
     {"filter", cmd_filter, "filter a picture in a .png file"},
     {"receptive-field", cmd_receptive_field, "what one output of a stack of layers sees"},
     {"bench", cmd_bench, "time algorithms on a device"},
