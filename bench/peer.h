@@ -4,12 +4,16 @@
 
 #include "clconv.h"
 
+/** The tensors of a layer: CLCONV_INPUT, CLCONV_WEIGHTS and CLCONV_OUTPUT. */
+enum { TENSORS = CLCONV_OUTPUT + 1 };
+
 /** One layer with its data in host memory, dense NCHW and OIHW. */
 typedef struct layer {
     clconv_problem problem;
     size_t output_extent[CLCONV_SPATIAL_AXES];
-    size_t input_elements, weight_elements, output_elements;
-    float *input, *weights;
+    clconv_tensor computed;   /* by the problem's direction */
+    size_t elements[TENSORS]; /* 0 for bias and residual, which no layer has */
+    float *data[TENSORS];     /* the computed one has any content, and keeps it */
 } layer;
 
 /** A way to compute a layer. */
@@ -20,8 +24,8 @@ typedef struct peer {
     void (*setup)(void **state, const layer *l);
     /** Computes the layer once and waits for it. */
     void (*run)(void *state);
-    /** Copies the last result to dense NCHW. */
-    void (*fetch)(void *state, float *output);
+    /** Copies the last result to dense NCHW or OIHW. */
+    void (*fetch)(void *state, float *result);
     void (*teardown)(void *state);
     /** Algorithm of clconv that was chosen; NULL for other libraries. */
     const char *(*algorithm)(void *state);

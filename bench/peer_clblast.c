@@ -19,12 +19,12 @@ static cl_mem buffer(cl_context context, size_t elements, float *content) {
     return memory;
 }
 
-/* It has no groups, and one padding for both ends of an axis. */
+/* It has no gradients and no groups, and one padding for both ends of an axis. */
 static void setup(void **result, const layer *l) {
     const clconv_problem *p = &l->problem;
     cl_context context;
     *result = NULL;
-    if (p->groups > 1)
+    if (p->groups > 1 || p->direction != CLCONV_FORWARD)
         return;
     clblast_state *s = calloc(1, sizeof *s);
     bench_require(s != NULL, "memory");
@@ -32,9 +32,9 @@ static void setup(void **result, const layer *l) {
     bench_require(clconv_device_open(&s->device, NULL) == CLCONV_OK, clconv_last_message());
     bench_require(clconv_device_opencl(s->device, &context, NULL, &s->queue) == CLCONV_OK,
                   clconv_last_message());
-    s->input = buffer(context, l->input_elements, l->input);
-    s->weights = buffer(context, l->weight_elements, l->weights);
-    s->output = buffer(context, l->output_elements, NULL);
+    s->input = buffer(context, l->elements[CLCONV_INPUT], l->data[CLCONV_INPUT]);
+    s->weights = buffer(context, l->elements[CLCONV_WEIGHTS], l->data[CLCONV_WEIGHTS]);
+    s->output = buffer(context, l->elements[CLCONV_OUTPUT], NULL);
     *result = s;
 }
 
@@ -53,8 +53,8 @@ static void run(void *state) {
 static void fetch(void *state, float *output) {
     clblast_state *s = state;
     bench_require(clEnqueueReadBuffer(s->queue, s->output, CL_TRUE, 0,
-                                      s->l->output_elements * sizeof *output, output, 0, NULL,
-                                      NULL) == CL_SUCCESS,
+                                      s->l->elements[CLCONV_OUTPUT] * sizeof *output, output, 0,
+                                      NULL, NULL) == CL_SUCCESS,
                   "clEnqueueReadBuffer");
 }
 

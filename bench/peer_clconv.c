@@ -1,15 +1,17 @@
 #include "peer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct clconv_state {
     clconv_device *device;
     clconv_plan *plan;
     clconv_host_tensors host;
-    float *output;
-    size_t output_elements;
-    cl_command_queue queue; /* NULL for the host */
+    float *result;
+    size_t result_bytes;
+    cl_command_queue queue;  /* NULL for the host */
+    cl_mem buffers[TENSORS]; /* NULL for the host */
+    cl_mem computed;         /* one of them */
     clconv_tensors tensors;
 } clconv_state;
 
@@ -25,6 +27,23 @@ static cl_mem buffer(cl_context context, size_t bytes, void *content) {
     return memory;
 }
 
+static void make_buffers(clconv_state *s, const layer *l, cl_context context) {
+    size_t workspace = clconv_plan_workspace_size(s->plan);
+    for (int i = 0; i < TENSORS; ++i)
+        if (l->elements[i])
+            s->buffers[i] = buffer(context, l->elements[i] * sizeof(float), l->data[i]);
+    s->computed = s->buffers[l->computed];
+    s->tensors.input.memory = s->buffers[CLCONV_INPUT];
+    s->tensors.weights.memory = s->buffers[CLCONV_WEIGHTS];
+    s->tensors.output.memory = s->buffers[CLCONV_OUTPUT];
+    if (workspace)
+        s->tensors.workspace.memory = buffer(context, workspace, NULL);
+}
+
+static float *host_tensor(const clconv_state *s, const layer *l, clconv_tensor tensor) {
+    return tensor == l->computed ? s->result : l->data[tensor];
+}
+
 static void setup(void **result, const layer *l, const char *selector) {
     clconv_state *s = calloc(1, sizeof *s);
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
@@ -33,17 +52,16 @@ static void setup(void **result, const layer *l, const char *selector) {
     options.algorithm = selector ? NULL : getenv("CLCONV_BENCH_ALGO");
     require_ok(clconv_device_open(&s->device, selector));
     require_ok(clconv_plan_create(&s->plan, s->device, &l->problem, &options));
-    require_ok(clconv_plan_pack_weights(s->plan, l->weights));
-    s->output_elements = l->output_elements;
-    bench_require((s->output = malloc(l->output_elements * sizeof(float))) != NULL, "memory");
-    s->host = (clconv_host_tensors){.input = l->input, .output = s->output};
-    if (clconv_device_opencl(s->device, &context, NULL, &s->queue) == CLCONV_OK) {
-        size_t workspace = clconv_plan_workspace_size(s->plan);
-        s->tensors.input.memory = buffer(context, l->input_elements * sizeof(float), l->input);
-        s->tensors.output.memory = buffer(context, l->output_elements * sizeof(float), NULL);
-        if (workspace)
-            s->tensors.workspace.memory = buffer(context, workspace, NULL);
-    }
+    /* In training they are others each time. */
+    if (l->problem.direction == CLCONV_FORWARD)
+        require_ok(clconv_plan_pack_weights(s->plan, l->data[CLCONV_WEIGHTS]));
+    s->result_bytes = l->elements[l->computed] * sizeof(float);
+    bench_require((s->result = malloc(s->result_bytes)) != NULL, "memory");
+    if (clconv_device_opencl(s->device, &context, NULL, &s->queue) == CLCONV_OK)
+        make_buffers(s, l, context);
+    s->host =
+        (clconv_host_tensors){host_tensor(s, l, CLCONV_INPUT), host_tensor(s, l, CLCONV_WEIGHTS),
+                              NULL, NULL, host_tensor(s, l, CLCONV_OUTPUT)};
     *result = s;
 }
 
@@ -65,28 +83,26 @@ static void run(void *state) {
     bench_require(clFinish(s->queue) == CL_SUCCESS, "clFinish");
 }
 
-static void fetch(void *state, float *output) {
+static void fetch(void *state, float *result) {
     clconv_state *s = state;
-    size_t bytes = s->output_elements * sizeof *output;
     if (s->queue)
-        bench_require(clEnqueueReadBuffer(s->queue, s->tensors.output.memory, CL_TRUE, 0, bytes,
-                                          output, 0, NULL, NULL) == CL_SUCCESS,
+        bench_require(clEnqueueReadBuffer(s->queue, s->computed, CL_TRUE, 0, s->result_bytes,
+                                          result, 0, NULL, NULL) == CL_SUCCESS,
                       "clEnqueueReadBuffer");
     else
-        for (size_t i = 0; i < s->output_elements; ++i)
-            output[i] = s->output[i];
+        memcpy(result, s->result, s->result_bytes);
 }
 
 static void teardown(void *state) {
     clconv_state *s = state;
-    const cl_mem buffers[] = {s->tensors.input.memory, s->tensors.output.memory,
-                              s->tensors.workspace.memory};
-    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; ++i)
-        if (buffers[i])
-            clReleaseMemObject(buffers[i]);
+    for (int i = 0; i < TENSORS; ++i)
+        if (s->buffers[i])
+            clReleaseMemObject(s->buffers[i]);
+    if (s->tensors.workspace.memory)
+        clReleaseMemObject(s->tensors.workspace.memory);
     clconv_plan_destroy(s->plan);
     clconv_device_destroy(s->device);
-    free(s->output);
+    free(s->result);
     free(s);
 }
 

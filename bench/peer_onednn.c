@@ -3,15 +3,37 @@
 #include <dnnl.h>
 #include <stdlib.h>
 
+enum { X, W, Y, MEMORIES };
+
 typedef struct onednn_state {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     dnnl_primitive_t convolution;
     dnnl_primitive_desc_t description;
-    dnnl_memory_t source, weights, destination;
-    dnnl_memory_desc_t plain_destination;
-    dnnl_exec_arg_t arguments[3];
+    dnnl_memory_t memories[MEMORIES];
+    dnnl_memory_desc_t plain[MEMORIES];
+    dnnl_exec_arg_t arguments[MEMORIES];
+    int computed; /* one of the memories */
 } onednn_state;
+
+/* What the three are called in each direction of clconv.h. */
+static const struct {
+    int argument[MEMORIES];
+    dnnl_query_t query[MEMORIES];
+    int computed;
+} roles[] = {
+    [CLCONV_FORWARD] = {{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
+                        {dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md},
+                        Y},
+    [CLCONV_BACKWARD_DATA] = {{DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST},
+                              {dnnl_query_diff_src_md, dnnl_query_weights_md,
+                               dnnl_query_diff_dst_md},
+                              X},
+    [CLCONV_BACKWARD_WEIGHTS] = {{DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST},
+                                 {dnnl_query_src_md, dnnl_query_diff_weights_md,
+                                  dnnl_query_diff_dst_md},
+                                 W},
+};
 
 static void check(dnnl_status_t status, const char *call) {
     bench_require(status == dnnl_success, call);
@@ -48,20 +70,36 @@ static dnnl_memory_t new_memory(onednn_state *s, const dnnl_memory_desc_t *d, vo
 
 /* Memory in the layout that the convolution wants, filled from a plain tensor. */
 static dnnl_memory_t wanted(onednn_state *s, dnnl_query_t query, const dnnl_memory_desc_t *plain,
-                            const float *data) {
+                            float *data) {
     const dnnl_memory_desc_t *d = dnnl_primitive_desc_query_md(s->description, query, 0);
     dnnl_memory_t memory = new_memory(s, d, DNNL_MEMORY_ALLOCATE);
-    if (data) {
-        dnnl_memory_t from = new_memory(s, plain, (void *)(uintptr_t)data);
-        reorder(s, from, memory);
-        dnnl_memory_destroy(from);
-    }
+    dnnl_memory_t from = new_memory(s, plain, data);
+    reorder(s, from, memory);
+    dnnl_memory_destroy(from);
     return memory;
 }
 
-static void create(onednn_state *s, const layer *l, int is_plain) {
+/* Extents of a convolution, as oneDNN wants them. */
+typedef struct geometry {
+    int64_t strides[2], dilation[2], begin[2], end[2];
+} geometry;
+
+static geometry geometry_of(const clconv_problem *p) {
+    geometry g;
+    for (int i = 0; i < 2; ++i) {
+        g.strides[i] = (int64_t)p->stride[i + 1];
+        g.dilation[i] = (int64_t)p->dilation[i + 1] - 1;
+        g.begin[i] = (int64_t)p->pad_begin[i + 1];
+        g.end[i] = (int64_t)p->pad_end[i + 1];
+    }
+    return g;
+}
+
+/* The plain layouts, and those that it may choose. */
+static void describe_all(onednn_state *s, dnnl_memory_desc_t any[MEMORIES], const layer *l,
+                         int is_plain) {
     const clconv_problem *p = &l->problem;
-    int grouped = p->groups > 1;
+    const int grouped = p->groups > 1;
     const int64_t g = (int64_t)p->groups;
     const int64_t x[] = {(int64_t)p->batch, (int64_t)p->in_channels, (int64_t)p->input[1],
                          (int64_t)p->input[2]};
@@ -69,28 +107,57 @@ static void create(onednn_state *s, const layer *l, int is_plain) {
                          (int64_t)l->output_extent[2]};
     const int64_t w[] = {g, (int64_t)p->out_channels / g, (int64_t)p->in_channels / g,
                          (int64_t)p->kernel[1], (int64_t)p->kernel[2]};
-    const int64_t strides[] = {(int64_t)p->stride[1], (int64_t)p->stride[2]};
-    const int64_t dilation[] = {(int64_t)p->dilation[1] - 1, (int64_t)p->dilation[2] - 1};
-    const int64_t begin[] = {(int64_t)p->pad_begin[1], (int64_t)p->pad_begin[2]};
-    const int64_t end[] = {(int64_t)p->pad_end[1], (int64_t)p->pad_end[2]};
-    dnnl_format_tag_t tag = is_plain ? dnnl_nchw : dnnl_format_tag_any;
-    dnnl_memory_desc_t plain_x = describe(4, x, dnnl_nchw);
-    dnnl_memory_desc_t plain_w =
-        describe(grouped ? 5 : 4, w + !grouped, grouped ? dnnl_goihw : dnnl_oihw);
-    dnnl_memory_desc_t any_x = describe(4, x, tag), any_y = describe(4, y, tag);
-    dnnl_memory_desc_t any_w = describe(grouped ? 5 : 4, w + !grouped, dnnl_format_tag_any);
-    dnnl_convolution_desc_t convolution;
-    s->plain_destination = describe(4, y, dnnl_nchw);
-    check(dnnl_dilated_convolution_forward_desc_init(&convolution, dnnl_forward_inference,
-                                                     dnnl_convolution_auto, &any_x, &any_w, NULL,
-                                                     &any_y, strides, dilation, begin, end),
+    const dnnl_format_tag_t tag = is_plain ? dnnl_nchw : dnnl_format_tag_any;
+    s->plain[X] = describe(4, x, dnnl_nchw);
+    s->plain[W] = describe(grouped ? 5 : 4, w + !grouped, grouped ? dnnl_goihw : dnnl_oihw);
+    s->plain[Y] = describe(4, y, dnnl_nchw);
+    any[X] = describe(4, x, tag);
+    any[W] = describe(grouped ? 5 : 4, w + !grouped, dnnl_format_tag_any);
+    any[Y] = describe(4, y, tag);
+}
+
+static void choose(dnnl_primitive_desc_t *description, const onednn_state *s,
+                   const dnnl_memory_desc_t any[MEMORIES], const clconv_problem *p) {
+    const geometry g = geometry_of(p);
+    dnnl_primitive_desc_t forward = NULL;
+    dnnl_convolution_desc_t c;
+    check(dnnl_dilated_convolution_forward_desc_init(
+              &c, p->direction == CLCONV_FORWARD ? dnnl_forward_inference : dnnl_forward_training,
+              dnnl_convolution_auto, &any[X], &any[W], NULL, &any[Y], g.strides, g.dilation,
+              g.begin, g.end),
           "oneDNN convolution");
-    check(dnnl_primitive_desc_create(&s->description, &convolution, NULL, s->engine, NULL),
-          "oneDNN convolution");
+    check(dnnl_primitive_desc_create(&forward, &c, NULL, s->engine, NULL), "oneDNN convolution");
+    if (p->direction == CLCONV_FORWARD) {
+        *description = forward;
+        return;
+    }
+    if (p->direction == CLCONV_BACKWARD_DATA)
+        check(dnnl_dilated_convolution_backward_data_desc_init(&c, dnnl_convolution_auto, &any[X],
+                                                               &any[W], &any[Y], g.strides,
+                                                               g.dilation, g.begin, g.end),
+              "oneDNN gradient");
+    else
+        check(dnnl_dilated_convolution_backward_weights_desc_init(
+                  &c, dnnl_convolution_auto, &any[X], &any[W], NULL, &any[Y], g.strides, g.dilation,
+                  g.begin, g.end),
+              "oneDNN gradient");
+    check(dnnl_primitive_desc_create(description, &c, NULL, s->engine, forward), "oneDNN gradient");
+    dnnl_primitive_desc_destroy(forward);
+}
+
+static void create(onednn_state *s, const layer *l, int is_plain) {
+    float *const data[MEMORIES] = {l->data[CLCONV_INPUT], l->data[CLCONV_WEIGHTS],
+                                   l->data[CLCONV_OUTPUT]};
+    const int direction = (int)l->problem.direction;
+    dnnl_memory_desc_t any[MEMORIES];
+    describe_all(s, any, l, is_plain);
+    choose(&s->description, s, any, &l->problem);
     check(dnnl_primitive_create(&s->convolution, s->description), "oneDNN convolution");
-    s->source = wanted(s, dnnl_query_src_md, &plain_x, l->input);
-    s->weights = wanted(s, dnnl_query_weights_md, &plain_w, l->weights);
-    s->destination = wanted(s, dnnl_query_dst_md, &s->plain_destination, NULL);
+    s->computed = roles[direction].computed;
+    for (int i = 0; i < MEMORIES; ++i) {
+        s->memories[i] = wanted(s, roles[direction].query[i], &s->plain[i], data[i]);
+        s->arguments[i] = (dnnl_exec_arg_t){roles[direction].argument[i], s->memories[i]};
+    }
 }
 
 static void setup(void **result, const layer *l, int is_plain) {
@@ -99,9 +166,6 @@ static void setup(void **result, const layer *l, int is_plain) {
     check(dnnl_engine_create(&s->engine, dnnl_cpu, 0), "oneDNN engine");
     check(dnnl_stream_create(&s->stream, s->engine, dnnl_stream_default_flags), "oneDNN stream");
     create(s, l, is_plain);
-    s->arguments[0] = (dnnl_exec_arg_t){DNNL_ARG_SRC, s->source};
-    s->arguments[1] = (dnnl_exec_arg_t){DNNL_ARG_WEIGHTS, s->weights};
-    s->arguments[2] = (dnnl_exec_arg_t){DNNL_ARG_DST, s->destination};
     *result = s;
 }
 
@@ -115,22 +179,22 @@ static void setup_plain(void **state, const layer *l) {
 
 static void run(void *state) {
     onednn_state *s = state;
-    check(dnnl_primitive_execute(s->convolution, s->stream, 3, s->arguments), "oneDNN execute");
+    check(dnnl_primitive_execute(s->convolution, s->stream, MEMORIES, s->arguments),
+          "oneDNN execute");
     check(dnnl_stream_wait(s->stream), "oneDNN stream");
 }
 
-static void fetch(void *state, float *output) {
+static void fetch(void *state, float *result) {
     onednn_state *s = state;
-    dnnl_memory_t to = new_memory(s, &s->plain_destination, output);
-    reorder(s, s->destination, to);
+    dnnl_memory_t to = new_memory(s, &s->plain[s->computed], result);
+    reorder(s, s->memories[s->computed], to);
     dnnl_memory_destroy(to);
 }
 
 static void teardown(void *state) {
     onednn_state *s = state;
-    dnnl_memory_destroy(s->source);
-    dnnl_memory_destroy(s->weights);
-    dnnl_memory_destroy(s->destination);
+    for (int i = 0; i < MEMORIES; ++i)
+        dnnl_memory_destroy(s->memories[i]);
     dnnl_primitive_destroy(s->convolution);
     dnnl_primitive_desc_destroy(s->description);
     dnnl_stream_destroy(s->stream);

@@ -13,13 +13,16 @@ typedef struct openblas_state {
 
 static void setup(void **result, const layer *l) {
     const clconv_problem *p = &l->problem;
+    *result = NULL;
+    if (p->direction != CLCONV_FORWARD)
+        return;
     openblas_state *s = calloc(1, sizeof *s);
     bench_require(s != NULL, "memory");
     s->l = l;
     s->taps = p->in_channels / p->groups * p->kernel[1] * p->kernel[2];
     s->pixels = l->output_extent[1] * l->output_extent[2];
     s->columns = malloc(s->taps * s->pixels * sizeof *s->columns);
-    s->output = malloc(l->output_elements * sizeof *s->output);
+    s->output = malloc(l->elements[CLCONV_OUTPUT] * sizeof *s->output);
     bench_require(s->columns && s->output, "memory");
     *result = s;
 }
@@ -59,8 +62,8 @@ static void run(void *state) {
     size_t rows = p->out_channels / p->groups;
     size_t picture = p->input[1] * p->input[2] * p->in_channels / p->groups;
     for (size_t i = 0; i < p->batch * p->groups; ++i) {
-        const float *weights = s->l->weights + i % p->groups * rows * s->taps;
-        unroll(s, s->l->input + i * picture);
+        const float *weights = s->l->data[CLCONV_WEIGHTS] + i % p->groups * rows * s->taps;
+        unroll(s, s->l->data[CLCONV_INPUT] + i * picture);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)s->pixels,
                     (int)s->taps, 1, weights, (int)s->taps, s->columns, (int)s->pixels, 0,
                     s->output + i * rows * s->pixels, (int)s->pixels);
@@ -69,7 +72,7 @@ static void run(void *state) {
 
 static void fetch(void *state, float *output) {
     const openblas_state *s = state;
-    memcpy(output, s->output, s->l->output_elements * sizeof *output);
+    memcpy(output, s->output, s->l->elements[CLCONV_OUTPUT] * sizeof *output);
 }
 
 static void teardown(void *state) {

@@ -4,7 +4,10 @@
  * first held against the reference: clconv's within its bound, the others' within a loose one, to
  * catch misuse.
  *
- *     peers [--rounds N] [--only NAME[,NAME...]] LAYERS...
+ *     peers [--direction DIRECTION] [--rounds N] [--only NAME[,NAME...]] LAYERS...
+ *
+ * In the backward directions, which clconv and oneDNN have, the gradients are of the layers' inputs
+ * or weights.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "peer.h"
@@ -61,16 +64,26 @@ static float *random_floats(size_t count, unsigned seed) {
     return data;
 }
 
-static void make_layer(layer *l, const char *text) {
+static void make_layer(layer *l, const char *text, clconv_direction direction) {
+    *l = (layer){.computed = direction == CLCONV_BACKWARD_DATA      ? CLCONV_INPUT
+                             : direction == CLCONV_BACKWARD_WEIGHTS ? CLCONV_WEIGHTS
+                                                                    : CLCONV_OUTPUT};
     bench_require(clconv_problem_parse(&l->problem, text) == CLCONV_OK, clconv_last_message());
-    bench_require(
-        clconv_problem_output(l->output_extent, &l->problem) == CLCONV_OK &&
-            clconv_tensor_elements(&l->input_elements, &l->problem, CLCONV_INPUT) == CLCONV_OK &&
-            clconv_tensor_elements(&l->weight_elements, &l->problem, CLCONV_WEIGHTS) == CLCONV_OK &&
-            clconv_tensor_elements(&l->output_elements, &l->problem, CLCONV_OUTPUT) == CLCONV_OK,
-        clconv_last_message());
-    l->input = random_floats(l->input_elements, 1);
-    l->weights = random_floats(l->weight_elements, 2);
+    l->problem.direction = direction;
+    bench_require(clconv_problem_output(l->output_extent, &l->problem) == CLCONV_OK,
+                  clconv_last_message());
+    for (int i = 0; i < TENSORS; ++i) {
+        const clconv_tensor tensor = (clconv_tensor)i;
+        bench_require(clconv_tensor_elements(&l->elements[i], &l->problem, tensor) == CLCONV_OK,
+                      clconv_last_message());
+        if (l->elements[i])
+            l->data[i] = random_floats(l->elements[i], (unsigned)i + 1);
+    }
+}
+
+static void free_layer(layer *l) {
+    for (int i = 0; i < TENSORS; ++i)
+        free(l->data[i]);
 }
 
 /* ---- checking ---- */
@@ -79,11 +92,21 @@ typedef struct truth {
     double *values, *bounds;
 } truth;
 
+static double *doubles(const layer *l) {
+    double *data = malloc(l->elements[l->computed] * sizeof *data);
+    bench_require(data != NULL, "memory");
+    return data;
+}
+
+static clconv_host_tensors tensors_of(const layer *l) {
+    return (clconv_host_tensors){.input = l->data[CLCONV_INPUT],
+                                 .weights = l->data[CLCONV_WEIGHTS],
+                                 .output = l->data[CLCONV_OUTPUT]};
+}
+
 static truth find_truth(const layer *l) {
-    truth t = {malloc(l->output_elements * sizeof(double)),
-               malloc(l->output_elements * sizeof(double))};
-    clconv_host_tensors tensors = {.input = l->input, .weights = l->weights};
-    bench_require(t.values && t.bounds, "memory");
+    truth t = {doubles(l), doubles(l)};
+    clconv_host_tensors tensors = tensors_of(l);
     bench_require(clconv_reference(t.values, t.bounds, &l->problem, &tensors) == CLCONV_OK,
                   clconv_last_message());
     return t;
@@ -91,21 +114,23 @@ static truth find_truth(const layer *l) {
 
 /* Ends the program unless clconv's result is within its bound and another's near it. */
 static void check(const peer *p, void *state, const layer *l, const truth *t) {
-    clconv_host_tensors tensors = {.input = l->input, .weights = l->weights};
-    float *output = malloc(l->output_elements * sizeof *output);
-    double *bounds = malloc(l->output_elements * sizeof *bounds);
-    double worst = 0;
-    bench_require(output && bounds, "memory");
-    memcpy(bounds, t->bounds, l->output_elements * sizeof *bounds);
+    const size_t count = l->elements[l->computed];
+    clconv_host_tensors tensors = tensors_of(l);
+    float *result = malloc(count * sizeof *result);
+    double *bounds = doubles(l), worst = 0;
+    bench_require(result != NULL, "memory");
+    memcpy(bounds, t->bounds, count * sizeof *bounds);
     if (p->algorithm)
         bench_require(clconv_algorithm_bound(bounds, &l->problem, &tensors, p->algorithm(state)) ==
                           CLCONV_OK,
                       clconv_last_message());
-    p->fetch(state, output);
-    for (size_t i = 0; i < l->output_elements; ++i)
-        worst = fmax(worst, fabs(output[i] - t->values[i]) / bounds[i]);
+    p->fetch(state, result);
+    for (size_t i = 0; i < count; ++i) {
+        const double share = fabs(result[i] - t->values[i]) / bounds[i];
+        worst = share > worst || isnan(share) ? share : worst;
+    }
     bench_require(worst <= (p->algorithm ? 1 : 100), p->name);
-    free(output);
+    free(result);
     free(bounds);
 }
 
@@ -134,9 +159,9 @@ static double run_for(const peer *p, void *state, double seconds) {
 }
 
 /*
- * Seconds of one run. The first milliseconds are not counted: caches warm and threads wake then, and
- * where the threads of two libraries spin on one processor the scheduler needs some of its ticks to
- * part them (each run of oneDNN took two ticks, 8 ms, until then).
+ * Seconds of one run. The first milliseconds are not counted: caches warm and threads wake then,
+ * and where the threads of two libraries spin on one processor the scheduler needs some of its
+ * ticks to part them (each run of oneDNN took two ticks, 8 ms, until then).
  */
 static double take_turn(const peer *p, void *state) {
     run_for(p, state, 0.02);
@@ -215,7 +240,7 @@ static void bench_layer(const layer *l, int rounds, const char *only) {
 
 /* ---- */
 
-static void bench_file(const char *path, int rounds, const char *only) {
+static void bench_file(const char *path, clconv_direction direction, int rounds, const char *only) {
     char line[CLCONV_PROBLEM_TEXT_SIZE];
     FILE *file = fopen(path, "r");
     bench_require(file != NULL, path);
@@ -224,10 +249,9 @@ static void bench_file(const char *path, int rounds, const char *only) {
         line[strcspn(line, "\r\n")] = 0;
         if (!*line || *line == '#')
             continue;
-        make_layer(&l, line);
+        make_layer(&l, line, direction);
         bench_layer(&l, rounds, only);
-        free(l.input);
-        free(l.weights);
+        free_layer(&l);
     }
     fclose(file);
 }
@@ -239,23 +263,36 @@ static void print_geomeans(const char *kind, const statistics *s) {
                    peers[ratios[i].fast]->name, exp(s[i].log_sum / (double)s[i].count), s[i].count);
 }
 
+static clconv_direction find_direction(const char *name) {
+    static const char *const names[] = {"forward", "backward_data", "backward_weights"};
+    int i = 0;
+    while (i < 3 && strcmp(names[i], name) != 0)
+        ++i;
+    bench_require(i < 3, "direction must be forward, backward_data or backward_weights");
+    return (clconv_direction)i;
+}
+
 int main(int argc, char **argv) {
     int rounds = 15, first = 1;
     const char *only = NULL;
+    clconv_direction direction = CLCONV_FORWARD;
     for (; first + 1 < argc && argv[first][0] == '-'; first += 2)
         if (strcmp(argv[first], "--rounds") == 0)
             rounds = atoi(argv[first + 1]);
         else if (strcmp(argv[first], "--only") == 0)
             only = argv[first + 1];
+        else if (strcmp(argv[first], "--direction") == 0)
+            direction = find_direction(argv[first + 1]);
         else
-            bench_require(0, "usage: peers [--rounds N] [--only NAME,...] LAYERS...");
+            bench_require(0, "usage: peers [--direction forward|backward_data|backward_weights] "
+                             "[--rounds N] [--only NAME,...] LAYERS...");
     bench_require(rounds >= 1 && rounds <= MAX_ROUNDS, "rounds must be 1 to 200");
     printf("%-30s", "GFLOP/s");
     for (int i = 0; i < PEERS; ++i)
         printf(" %11s", peers[i]->name);
     printf(" %8s %8s algorithm\n", "dnn/cl", "dnn/host");
     for (; first < argc; ++first)
-        bench_file(argv[first], rounds, only);
+        bench_file(argv[first], direction, rounds, only);
     printf("\n");
     print_geomeans("", all_layers);
     print_geomeans("_3x3", winograd_layers);

@@ -99,27 +99,39 @@ static inline index_t lane_of(const geometry g, index_t channel, index_t *block)
     return local_channel % OC;
 }
 
-/* Global size (places, out channels). */
+/* Global size (places, blocks): one place's sums of all channels of a block lie side by side. */
 kernel void weights_gemm_sum(const geometry g, const offsets at, const scalars s,
                              global const float *restrict partial, const long partial_at,
                              const index_t parts, global y_t *w) {
-    index_t place = (index_t)get_global_id(0), channel = (index_t)get_global_id(1);
-    index_t places = g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w, block;
+    index_t place = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
+    index_t places = g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w;
+    index_t blocks_of_group = (g.out_per_group + OC - 1) / OC;
+    index_t first = block % blocks_of_group * OC, count = min((index_t)OC, g.out_per_group - first);
+    index_t channel = block / blocks_of_group * g.out_per_group + first;
     if (place >= places)
         return;
-    index_t lane = lane_of(g, channel, &block);
     long padded = (long)(places + PLACES - 1) / PLACES * PLACES;
-    long blocks = (long)g.groups * ((g.out_per_group + OC - 1) / OC);
-    float acc = 0;
-    partial += partial_at + (block * padded + place) * OC + lane;
-    for (index_t part = 0; part < parts; ++part)
-        acc += partial[part * blocks * padded * OC];
+    long part_size = (long)get_global_size(1) * padded * OC;
+    float16 sums[VECTORS];
+    float lanes[OC];
+    #pragma unroll
+    for (int v = 0; v < VECTORS; ++v)
+        sums[v] = 0;
+    partial += partial_at + (block * padded + place) * OC;
+    for (index_t part = 0; part < parts; ++part, partial += part_size)
+        #pragma unroll
+        for (int v = 0; v < VECTORS; ++v)
+            sums[v] += vload16(v, partial);
+    #pragma unroll
+    for (int v = 0; v < VECTORS; ++v)
+        vstore16(sums[v], v, lanes);
     index_t k = place % g.kernel_w, rest = place / g.kernel_w;
     index_t h = rest % g.kernel_h;
     rest /= g.kernel_h;
-    finish(acc, s, w, w, w + at.w, channel,
-           channel * g.w_o + rest / g.kernel_d * g.w_i + g.w_start + rest % g.kernel_d * g.w_d +
-               h * g.w_h + k * g.w_w);
+    index_t to = channel * g.w_o + rest / g.kernel_d * g.w_i + g.w_start +
+                 rest % g.kernel_d * g.w_d + h * g.w_h + k * g.w_w;
+    for (index_t o = 0; o < count; ++o, to += g.w_o)
+        finish(lanes[o], s, w, w, w + at.w, channel + o, to);
 }
 
 /* partial[part][block][OC]; global size (blocks, parts). */

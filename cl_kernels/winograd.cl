@@ -13,6 +13,15 @@
 #endif
 #define OC (16 * VECTORS)
 
+/* One weight of 16 output channels, of which `count` are there. */
+static inline float16 load_channels(geometry g, global const w_t *restrict w, index_t from,
+                                    index_t count) {
+    float lanes[16];
+    for (int i = 0; i < 16; ++i)
+        lanes[i] = i < count ? LOAD_W(g, w, from + i * g.w_o) : 0.0f;
+    return vload16(0, lanes);
+}
+
 /* packed[block][TS*TS][in channel][OC]; global size (in channels, blocks of all groups). */
 kernel void winograd_pack(const geometry g, const offsets at, global const w_t *restrict w,
                           global float *restrict packed, const long packed_at) {
@@ -21,21 +30,21 @@ kernel void winograd_pack(const geometry g, const offsets at, global const w_t *
     index_t group = block / blocks, first = block % blocks * OC;
     w += at.w;
     packed += packed_at + (long)block * TS * TS * g.in_per_group * OC;
-    for (int o = 0; o < OC; ++o) {
-        float half_done[3][TS], row[TS];
-        index_t from = (group * g.out_per_group + first + o) * g.w_o + c * g.w_i + g.w_start;
-        int is_there = first + o < g.out_per_group;
+    for (int v = 0; v < VECTORS; ++v) {
+        float16 half_done[3][TS], row[TS];
+        index_t o = first + v * 16, count = g.out_per_group - o;
+        index_t from = (group * g.out_per_group + o) * g.w_o + c * g.w_i + g.w_start;
         for (int k = 0; k < 3; ++k) {
-            float column[3];
+            float16 column[3];
             for (int h = 0; h < 3; ++h)
-                column[h] = is_there ? LOAD_W(g, w, from + h * g.w_h + k * g.w_w) : 0.0f;
+                column[h] = load_channels(g, w, from + h * g.w_h + k * g.w_w, count);
             TRANSFORM_WEIGHTS(half_done[k], column);
         }
         for (int i = 0; i < TS; ++i) {
-            float line[3] = {half_done[0][i], half_done[1][i], half_done[2][i]};
+            float16 line[3] = {half_done[0][i], half_done[1][i], half_done[2][i]};
             TRANSFORM_WEIGHTS(row, line);
             for (int j = 0; j < TS; ++j)
-                packed[((long)(i * TS + j) * g.in_per_group + c) * OC + o] = row[j];
+                vstore16(row[j], v, packed + ((long)(i * TS + j) * g.in_per_group + c) * OC);
         }
     }
 }

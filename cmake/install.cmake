@@ -1,4 +1,5 @@
-# cmake --install: header, libraries, package files for CMake and pkg-config, command, documents.
+# cmake --install: header, libraries, package files for CMake and pkg-config, command, documents,
+# tuned choices.
 install(TARGETS clconv clconv_static EXPORT clconvTargets)
 install(FILES "${PROJECT_SOURCE_DIR}/include/clconv.h" TYPE INCLUDE)
 if(CLCONV_WITH_CLI)
@@ -6,6 +7,9 @@ if(CLCONV_WITH_CLI)
 endif()
 install(FILES "${PROJECT_SOURCE_DIR}/docs/clconv.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1"
   OPTIONAL
+)
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/tuning/"
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/clconv/tuning" FILES_MATCHING PATTERN "*.tuning"
 )
 foreach(document README.md CHANGELOG.md LICENSE)
   install(FILES "${PROJECT_SOURCE_DIR}/${document}" TYPE DOC OPTIONAL)

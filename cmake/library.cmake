@@ -37,7 +37,10 @@ target_include_directories(clconv_objects_flags INTERFACE
   "${clconv_root}/include" "${clconv_root}/host"
 )
 target_include_directories(clconv_objects_flags SYSTEM INTERFACE "${CLCONV_XXHASH_INCLUDE}")
-target_compile_definitions(clconv_objects_flags INTERFACE _POSIX_C_SOURCE=200809L)
+target_compile_definitions(clconv_objects_flags INTERFACE
+  _POSIX_C_SOURCE=200809L
+  CLCONV__SHARED_TUNING="${CMAKE_INSTALL_FULL_DATADIR}/clconv/tuning" # see install.cmake
+)
 target_link_libraries(clconv_objects_flags INTERFACE
   clconv_flags OpenCL::OpenCL Threads::Threads
 )

@@ -10,6 +10,7 @@ typedef struct clconv__request {
     const clconv_problem *problem;
     clconv__geometry g;
     clconv_device *device;
+    const struct clconv__tile *tile; /* the one that is asked about; NULL for any that fits */
 } clconv__request;
 
 /** Candidate tile: values of the macros that the row's `macros` names. */
@@ -111,7 +112,8 @@ double clconv__algo_seconds(const clconv__algo *algo, const clconv__request *req
 /** The row of a name; NULL for none. */
 const clconv__algo *clconv__find_algo(const char *name);
 
-/** Of the tiles that fit the one with the smallest estimate, with its launch; NULL for none. */
+/** Of the tiles that fit, or of the request's alone, the one with the smallest estimate, with its
+ * launch; NULL for none. */
 const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__algo *algo,
                                          const clconv__request *request);
 
@@ -147,6 +149,9 @@ int clconv__phases_winograd_refuses(char refusal[CLCONV_REFUSAL_SIZE],
 double clconv__phases_winograd_seconds(const clconv__request *request, const clconv__tile *tile);
 clconv_status clconv__phases_winograd_bound(double *bound, const clconv_problem *problem,
                                             const clconv_host_tensors *tensors);
+
+/** Whether direct_weights sums rows of neighbours in vectors. */
+int clconv__weights_have_lanes(const clconv__request *request);
 
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);

@@ -87,7 +87,7 @@ const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__a
     double best_seconds = 0;
     for (const clconv__tile *tile = algo->tiles; tile->value[0]; ++tile) {
         clconv__launch candidate = {{0}, {0}, 0, 0, ""};
-        if (!algo->launch(&candidate, r, tile))
+        if ((r->tile && tile != r->tile) || !algo->launch(&candidate, r, tile))
             continue;
         double seconds = algo->seconds(r, tile);
         if (!best || seconds < best_seconds) {
@@ -143,9 +143,17 @@ static double seconds_direct_data(const clconv__request *r, const clconv__tile *
     return 5e-6 + seconds_at(r, 1.5e8, 2e10);
 }
 
+/* In vectors each row of each weight's sum has its price, however short. */
 static double seconds_direct_weights(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const double weights = (double)p->out_channels * (double)r->g.in_per_group *
+                           (double)(p->kernel[0] * p->kernel[1] * p->kernel[2]);
+    const double rows = (double)p->batch * (double)r->g.output[0] * (double)r->g.output[1];
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     (void)tile;
-    return 1e-5 + seconds_at(r, 4e8, 1e10);
+    if (!clconv__weights_have_lanes(r))
+        return 1e-5 + seconds_at(r, r->g.in_per_group == 1 ? 9e8 : 4e8, 1e10);
+    return 1e-5 + weights * (3e-8 + rows * (2.5e-9 + 8e-11 * (double)r->g.output[2])) / units;
 }
 
 /* ---- tiled ---- */
@@ -236,14 +244,17 @@ static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reque
     return refuses_types(refusal, r);
 }
 
-/* Besides the sums, each output costs a scalar store. */
+/* Besides the sums, each output costs a scalar store, and each work-item its beginning. */
 static double seconds_vector(const clconv__request *r, const clconv__tile *tile) {
     double useful = filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
                     filled(r->g.pixels, tile->value[1]);
     double outputs =
         (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
+    double items = (double)r->problem->batch * (double)r->problem->groups *
+                   (double)clconv__divide_up(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
+                   (double)clconv__divide_up(r->g.pixels, tile->value[1]);
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + 0.6e-9 * outputs / units;
+    return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + (0.6e-9 * outputs + 1e-7 * items) / units;
 }
 
 /* ---- weights_gemm ---- */
@@ -251,13 +262,15 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
 /* Tiles are those of the vector row, with weights in the place of pixels. */
 static const char *const weights_gemm_macros[] = {"VECTORS", "PLACES", NULL};
 
-/* Copies of both tensors, the sums, and the second pass. */
+/* Copies of both tensors, the gradient's with whole vectors of channels, the sums, and the second
+ * pass, whose stores are far apart. */
 static double seconds_weights_gemm(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     size_t places = r->g.in_per_group * p->kernel[0] * p->kernel[1] * p->kernel[2];
+    size_t channels = clconv__round_up(r->g.out_per_group, 16 * (size_t)tile->value[0]);
     double useful =
         filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) * filled(places, tile->value[1]);
-    double read = (double)p->batch * ((double)p->out_channels * (double)r->g.pixels +
+    double read = (double)p->batch * ((double)(p->groups * channels) * (double)r->g.pixels +
                                       (double)p->in_channels * (double)p->input[0] *
                                           (double)p->input[1] * (double)p->input[2]);
     double weights = (double)p->out_channels * (double)places;

@@ -7,6 +7,12 @@
 enum { WEIGHTS, BIAS, KERNELS };
 static const char *const kernel_names[KERNELS] = {"direct_weights", "direct_weights_bias"};
 
+int clconv__weights_have_lanes(const clconv__request *r) {
+    const clconv__geometry *g = &r->g;
+    return r->device->info.kind == CLCONV_KIND_CPU && r->problem->type == CLCONV_F32 &&
+           r->problem->stride[2] <= 2 && g->input_stride[4] == 1 && g->output_stride[4] == 1;
+}
+
 typedef struct weights_state {
     cl_kernel kernels[KERNELS]; /* BIAS is NULL where the problem has none */
     clconv__kernel_geometry geometry;
@@ -33,10 +39,11 @@ static clconv_status create(clconv_plan *plan) {
     if (!state)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
+    const char *const options = clconv__weights_have_lanes(&plan->request) ? " -DLANES=1" : "";
     for (int i = 0; i < KERNELS && !status; ++i)
         if (i != BIAS || plan->problem.has_bias)
             status = clconv__plan_kernel(&state->kernels[i], plan, &plain, "direct_weights.cl",
-                                         kernel_names[i], NULL, "");
+                                         kernel_names[i], NULL, options);
     if (status) {
         destroy(plan);
         return status;

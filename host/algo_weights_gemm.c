@@ -211,7 +211,7 @@ static clconv_status sum_bias_parts(clconv__call *call) {
 
 /* The second pass, over weights or bias. */
 static clconv_status sum(clconv__call *call, int stage, size_t from, cl_mem to, size_t places,
-                         size_t channels, cl_event *event) {
+                         size_t blocks, cl_event *event) {
     const gemm_state *state = call->plan->state;
     const cl_long at = place_of(call, from);
     clconv__index_argument parts;
@@ -224,7 +224,7 @@ static clconv_status sum(clconv__call *call, int stage, size_t from, cl_mem to, 
         clconv__as_argument(&parts, call->plan, state->parts),
         {sizeof(cl_mem), &to},
     };
-    const clconv__range range = {{places, channels, 1}, clconv__line_group(call->plan)};
+    const clconv__range range = {{places, blocks, 1}, clconv__line_group(call->plan)};
     return clconv__call_kernel(call, state->kernels[stage], &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }
@@ -249,7 +249,7 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
     if ((status = multiply(&call)))
         return status;
     return sum(&call, SUM, state->partial_at, tensors->weights.memory, state->places,
-               p->out_channels, event);
+               state->blocks, event);
 }
 
 const clconv__algo_ops clconv__weights_gemm_ops = {0, create, destroy, enqueue, NULL, NULL, NULL};

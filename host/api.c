@@ -1,6 +1,6 @@
 /* Public functions that check their arguments and forward. */
-#include "plan.h"
 #include "reference.h"
+#include "tune.h"
 
 #include <string.h>
 
@@ -91,11 +91,16 @@ clconv_status clconv_plan_create(clconv_plan **plan, clconv_device *device,
     if (!plan)
         return null_argument("plan");
     *plan = NULL;
-    return device ? clconv__plan_create(plan, device, problem, options) : null_argument("device");
+    return device ? clconv__plan_create_tuned(plan, device, problem, options)
+                  : null_argument("device");
 }
 
 const char *clconv_plan_algorithm(const clconv_plan *plan) {
     return plan ? plan->algo->name : NULL;
+}
+
+const char *clconv_plan_reason(const clconv_plan *plan) {
+    return plan ? plan->reason : NULL;
 }
 
 size_t clconv_plan_workspace_size(const clconv_plan *plan) {
@@ -126,6 +131,13 @@ clconv_status clconv_plan_run(clconv_plan *plan, const clconv_host_tensors *tens
     if (!plan || !tensors)
         return null_argument(plan ? "tensors" : "plan");
     return clconv__plan_run(plan, tensors);
+}
+
+/* ---- tuning ---- */
+
+clconv_status clconv_tune(clconv_tuned *tuned, clconv_device *device, const clconv_problem *problem,
+                          const clconv_tune_options *options) {
+    return device ? clconv__tune(tuned, device, problem, options) : null_argument("device");
 }
 
 /* ---- reference ---- */

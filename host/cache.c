@@ -1,13 +1,11 @@
 #include "cache.h"
 
+#include "file.h"
 #include "status.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +17,8 @@
 #include <xxhash.h>
 
 enum {
-    NAME_SIZE = 48,          /* 32 hexadecimal digits and the suffix */
-    PATH_SIZE = PATH_MAX,    /* of the folder */
+    NAME_SIZE = 48, /* 32 hexadecimal digits and the suffix */
+    PATH_SIZE = CLCONV__PATH_SIZE,
     MOST_ENTRIES = 1 << 16,  /* that are looked at */
     DEFAULT_LIMIT_MIB = 256, /* of the folder */
     STALE_SECONDS = 3600     /* after which a temporary file has no owner any more */
@@ -29,7 +27,7 @@ enum {
 static const size_t largest_file = (size_t)1 << 30;
 
 static const char suffix[] = ".clconv";
-static const char temporary_prefix[] = ".new-";
+static const char temporary_prefix[] = CLCONV__TEMPORARY_PREFIX;
 
 /* A file is this, the key without its terminating zero, and the blob. Numbers are the machine's
  * own: a program fits no other kind of machine anyway. */
@@ -43,26 +41,8 @@ static const char magic[8] = "clconvP1";
 
 /* ---- the folder ---- */
 
-/* Joins at most three strings; 0 where they do not fit. */
-static int join(char path[PATH_SIZE], const char *a, const char *b, const char *c) {
-    return snprintf(path, PATH_SIZE, "%s%s%s", a, b, c) < PATH_SIZE;
-}
-
-/* The folder's path; "" for none, that is, nothing is kept on disk. */
-static void find_folder(char path[PATH_SIZE]) {
-    const char *own = getenv("CLCONV_CACHE_DIR"), *user = getenv("XDG_CACHE_HOME"),
-               *home = getenv("HOME");
-    int fits = 1;
-    *path = 0;
-    if (own)
-        fits = join(path, own, "", "");
-    else if (user && *user == '/') /* others are invalid, says the XDG specification */
-        fits = join(path, user, "/clconv", "");
-    else if (home && *home)
-        fits = join(path, home, "/.cache/clconv", "");
-    if (!fits)
-        *path = 0;
-}
+static const clconv__place place = {"CLCONV_CACHE_DIR", "XDG_CACHE_HOME", "/clconv",
+                                    "/.cache/clconv"};
 
 static uint64_t size_limit(void) {
     const char *text = getenv("CLCONV_CACHE_SIZE");
@@ -70,20 +50,6 @@ static uint64_t size_limit(void) {
     const unsigned long long mebibytes = text && *text ? strtoull(text, &end, 10) : 0;
     const int is_number = end && !*end && *text != '-' && mebibytes < UINT64_MAX >> 20;
     return (is_number ? mebibytes : DEFAULT_LIMIT_MIB) << 20;
-}
-
-/* Makes the folder and what lacks above it; whether it worked is seen when a file is made in it. */
-static void make_folder(const char *folder) {
-    char path[PATH_SIZE];
-    if (!join(path, folder, "", ""))
-        return;
-    for (char *at = path + 1; *at; ++at)
-        if (*at == '/') {
-            *at = 0;
-            (void)mkdir(path, 0700);
-            *at = '/';
-        }
-    (void)mkdir(path, 0700);
 }
 
 /* Whether nobody else can put files into a folder; what cannot be looked at is not opened either.
@@ -97,12 +63,12 @@ static int is_private(const char *folder) {
 static int find_file(char path[PATH_SIZE], const char *key) {
     const XXH128_hash_t hash = XXH3_128bits(key, strlen(key));
     char folder[PATH_SIZE], name[NAME_SIZE];
-    find_folder(folder);
+    clconv__user_folder(folder, &place);
     if (!is_private(folder))
         return 0;
     snprintf(name, sizeof name, "%016llx%016llx%s", (unsigned long long)hash.high64,
              (unsigned long long)hash.low64, suffix);
-    return *folder && join(path, folder, "/", name);
+    return *folder && clconv__join(path, folder, "/", name);
 }
 
 static int is_entry(const char *name) {
@@ -121,33 +87,6 @@ static int is_trusted(int file, size_t *size) {
         (uintmax_t)facts.st_size > largest_file)
         return 0;
     *size = (size_t)facts.st_size;
-    return 1;
-}
-
-static int read_all(int file, char *bytes, size_t size) {
-    while (size) {
-        const ssize_t count = read(file, bytes, size);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return 0;
-        bytes += count;
-        size -= (size_t)count;
-    }
-    return 1;
-}
-
-static int write_all(int file, const void *data, size_t size) {
-    const char *bytes = data;
-    while (size) {
-        const ssize_t count = write(file, bytes, size);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return 0;
-        bytes += count;
-        size -= (size_t)count;
-    }
     return 1;
 }
 
@@ -180,7 +119,7 @@ static char *load(header *h, const char *path) {
     if (file < 0)
         return NULL;
     if (is_trusted(file, &size) && (bytes = malloc(size)) &&
-        !(read_all(file, bytes, size) && is_whole(h, bytes, size))) {
+        !(clconv__read_all(file, bytes, size) && is_whole(h, bytes, size))) {
         free(bytes);
         bytes = NULL;
     }
@@ -286,53 +225,31 @@ static void evict(const char *path) {
 
 /* ---- storing ---- */
 
-/* A limit on the size of files sends a signal, too, which would end a process that knows nothing of
- * it. It is this thread's. */
-static void hold_limit_signal(sigset_t *before) {
-    sigset_t limit;
-    sigemptyset(&limit);
-    sigaddset(&limit, SIGXFSZ);
-    pthread_sigmask(SIG_BLOCK, &limit, before);
-}
+typedef struct entry {
+    const char *key;
+    const void *data;
+    size_t size;
+} entry;
 
-static void drop_limit_signal(const sigset_t *before) {
-    sigset_t limit, pending;
-    int number;
-    sigemptyset(&limit);
-    sigaddset(&limit, SIGXFSZ);
-    if (!sigismember(before, SIGXFSZ) && !sigpending(&pending) && sigismember(&pending, SIGXFSZ))
-        sigwait(&limit, &number);
-    pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
-static int write_entry(int file, const char *key, const void *data, size_t size) {
-    header h = {.key_size = strlen(key), .data_size = size};
+static int write_entry(int file, const void *context) {
+    const entry *e = context;
+    header h = {.key_size = strlen(e->key), .data_size = e->size};
     memcpy(h.magic, magic, sizeof magic);
-    h.hash = hash_of(&h, key, data);
-    return write_all(file, &h, sizeof h) && write_all(file, key, (size_t)h.key_size) &&
-           write_all(file, data, size) && !fsync(file);
+    h.hash = hash_of(&h, e->key, e->data);
+    return clconv__write_all(file, &h, sizeof h) &&
+           clconv__write_all(file, e->key, (size_t)h.key_size) &&
+           clconv__write_all(file, e->data, e->size);
 }
 
 void clconv__cache_put(const char *key, const void *data, size_t size) {
-    char folder[PATH_SIZE], path[PATH_SIZE], temporary[PATH_SIZE];
-    sigset_t before;
+    char folder[PATH_SIZE], path[PATH_SIZE];
     const size_t whole = sizeof(header) + strlen(key) + size;
-    find_folder(folder);
-    if (whole > size_limit() || whole > largest_file || !find_file(path, key) ||
-        !join(temporary, folder, "/.new-", "XXXXXX"))
+    const entry e = {key, data, size};
+    clconv__user_folder(folder, &place);
+    if (whole > size_limit() || whole > largest_file || !find_file(path, key))
         return;
-    make_folder(folder);
-    const int file = mkstemp(temporary); /* which only this user can read or write */
-    if (file < 0)
-        return;
-    (void)fcntl(file, F_SETFD, FD_CLOEXEC);
-    hold_limit_signal(&before);
-    int is_written = write_entry(file, key, data, size);
-    drop_limit_signal(&before);
-    is_written = !close(file) && is_written;
-    if (!is_written || rename(temporary, path))
-        (void)unlink(temporary);
-    else
+    clconv__make_folder(folder);
+    if (clconv__replace_file(folder, path, write_entry, &e))
         evict(folder);
 }
 
@@ -342,7 +259,7 @@ clconv_status clconv_cache_folder(char *path, size_t size) {
     char folder[PATH_SIZE];
     if (!path)
         return clconv__fail(CLCONV_INVALID_ARGUMENT, "path is NULL");
-    find_folder(folder);
+    clconv__user_folder(folder, &place);
     const size_t length = strlen(folder);
     if (length >= size)
         return clconv__fail(CLCONV_BUFFER_TOO_SMALL, "size is %zu, but the path needs %zu bytes",
@@ -366,7 +283,7 @@ static void describe(clconv_cache_entry *e, const found_file *file, const char *
     snprintf(e->file, sizeof e->file, "%s", file->name);
     e->bytes = file->bytes;
     e->used = (int64_t)file->used.tv_sec;
-    char *bytes = join(path, folder, "/", file->name) ? load(&h, path) : NULL;
+    char *bytes = clconv__join(path, folder, "/", file->name) ? load(&h, path) : NULL;
     e->is_valid = bytes != NULL;
     if (bytes) {
         const char *at = bytes + sizeof h, *end = at + h.key_size;
@@ -384,7 +301,7 @@ static clconv_status look_into(char path[PATH_SIZE], found_file **files, size_t 
     *files = NULL;
     *count = 0;
     *folder = NULL;
-    find_folder(path);
+    clconv__user_folder(path, &place);
     if (!*path)
         return CLCONV_OK;
     if (!is_private(path))

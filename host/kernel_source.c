@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL /* the header alone: no library to link */
+#include <xxhash.h>
+
 static clconv_status read_whole(char **text, size_t *size, FILE *file, const char *path) {
     long length;
     if (fseek(file, 0, SEEK_END) || (length = ftell(file)) < 0 || fseek(file, 0, SEEK_SET))
@@ -53,12 +56,30 @@ static const char *own_header(const char *name) {
     return strncmp(name, stem, sizeof stem - 1) == 0 ? "winograd.h" : NULL;
 }
 
+static clconv_status read_part(char **text, size_t *size, const char *name) {
+    const char *folder = getenv("CLCONV_KERNEL_DIR");
+    return folder && *folder ? read_file(text, size, folder, name)
+                             : copy_embedded(text, size, name);
+}
+
+uint64_t clconv__kernels_hash(void) {
+    static const int version[] = {CLCONV_VERSION_MAJOR, CLCONV_VERSION_MINOR, CLCONV_VERSION_PATCH};
+    uint64_t hash = XXH3_64bits(version, sizeof version);
+    for (size_t i = 0; i < clconv__embedded_kernel_count; ++i) {
+        char *text = NULL;
+        size_t size = 0;
+        if (!read_part(&text, &size, clconv__embedded_kernels[i].name))
+            hash = XXH3_64bits_withSeed(text, size, hash);
+        free(text);
+    }
+    return hash;
+}
+
 clconv_status clconv__kernel_source(char **source, const char *name) {
     enum { MOST_PARTS = 4 };
     const char *const header = own_header(name);
     const char *const names[MOST_PARTS] = {"geometry.h", "common.h", header ? header : name, name};
     const int count = header ? MOST_PARTS : MOST_PARTS - 1;
-    const char *folder = getenv("CLCONV_KERNEL_DIR");
     char *parts[MOST_PARTS] = {NULL};
     size_t sizes[MOST_PARTS] = {0}, total = 0;
     clconv_status status = CLCONV_OK;
@@ -66,8 +87,7 @@ clconv_status clconv__kernel_source(char **source, const char *name) {
     if (strchr(name, '/')) /* all are the library's own, and none leaves the folder */
         return clconv__fail(CLCONV_INVALID_ARGUMENT, "kernel file %s: a name has no folder", name);
     for (int i = 0; i < count && !status; ++i) {
-        status = folder && *folder ? read_file(&parts[i], &sizes[i], folder, names[i])
-                                   : copy_embedded(&parts[i], &sizes[i], names[i]);
+        status = read_part(&parts[i], &sizes[i], names[i]);
         total += sizes[i];
     }
     if (!status && !(*source = malloc(total + 1)))

@@ -20,4 +20,7 @@ extern const size_t clconv__embedded_kernel_count;
  */
 clconv_status clconv__kernel_source(char **source, const char *name);
 
+/** A number that differs, very probably, between libraries whose kernels or versions differ. */
+uint64_t clconv__kernels_hash(void);
+
 #endif

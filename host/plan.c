@@ -222,7 +222,7 @@ static clconv_status choose(clconv_plan *plan) {
     return clconv__fail(CLCONV_UNSUPPORTED, "no algorithm: %s", refusal);
 }
 
-static clconv_status check_options(const clconv_plan_options *options) {
+clconv_status clconv__check_plan_options(const clconv_plan_options *options) {
     if (options->version != CLCONV_PLAN_OPTIONS_VERSION)
         return clconv__fail(CLCONV_INVALID_ARGUMENT,
                             "options.version is %u, but this library knows %d; start from "
@@ -231,16 +231,30 @@ static clconv_status check_options(const clconv_plan_options *options) {
     if (options->algorithm && !clconv__find_algo(options->algorithm))
         return clconv__fail(CLCONV_UNKNOWN_ALGORITHM, "algorithm \"%.64s\" is unknown",
                             options->algorithm);
+    if (options->tuning > CLCONV_TUNING_MADE)
+        return clconv__fail(CLCONV_INVALID_ARGUMENT, "options.tuning is %d, which is none",
+                            (int)options->tuning);
+    if (!(options->tuning_seconds >= 0))
+        return clconv__fail(CLCONV_INVALID_ARGUMENT,
+                            "options.tuning_seconds is %g, but must be at least 0",
+                            options->tuning_seconds);
     return CLCONV_OK;
 }
 
+void clconv__plan_set_reason(clconv_plan *plan, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(plan->reason, sizeof plan->reason, format, arguments);
+    va_end(arguments);
+}
+
 clconv_status clconv__plan_create(clconv_plan **plan, clconv_device *device,
-                                  const clconv_problem *problem,
-                                  const clconv_plan_options *options) {
+                                  const clconv_problem *problem, const clconv_plan_options *options,
+                                  const clconv__choice *choice) {
     static const clconv_plan_options defaults = CLCONV_PLAN_OPTIONS_INIT;
     char refusal[CLCONV_REFUSAL_SIZE];
     clconv__geometry g;
-    clconv_status status = check_options(options ? options : &defaults);
+    clconv_status status = clconv__check_plan_options(options ? options : &defaults);
     if (status || (status = clconv__geometry_of(&g, problem)))
         return status;
     clconv_plan *new = calloc(1, sizeof *new);
@@ -248,14 +262,19 @@ clconv_status clconv__plan_create(clconv_plan **plan, clconv_device *device,
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *new);
     pthread_mutex_init(&new->lock, NULL);
     new->problem = *problem;
-    new->request = (clconv__request){&new->problem, g, device};
+    new->request = (clconv__request){.problem = &new->problem, .g = g, .device = device};
     new->options = options ? *options : defaults;
     new->wide_index = needs_wide_index(problem, &g);
-    if (new->options.algorithm) {
+    if (choice) {
+        new->request.tile = choice->tile;
+        status = create_with(new, choice->algo, refusal);
+    } else if (new->options.algorithm) {
         const clconv__algo *algo = clconv__find_algo(new->options.algorithm);
         new->options.algorithm = algo->name; /* static storage, unlike the caller's */
+        clconv__plan_set_reason(new, "asked for by name");
         status = create_with(new, algo, refusal);
     } else {
+        clconv__plan_set_reason(new, "smallest estimate");
         status = choose(new);
     }
     if (status) {
@@ -297,20 +316,22 @@ static void put(text_writer *w, const char *format, ...) {
 
 clconv_status clconv__plan_explain(char *text, size_t size, const clconv_plan *plan) {
     char refusal[CLCONV_REFUSAL_SIZE];
-    char buffer[400 * (1 + CLCONV__MOST_ALGOS)]; /* a line is shorter than 400 bytes */
+    /* A line is shorter than 400 bytes, but for the reason. */
+    char buffer[CLCONV__REASON_SIZE + 400 * (1 + CLCONV__MOST_ALGOS)];
+    clconv__request request = plan->request;
     text_writer w = {buffer, sizeof buffer, 0};
+    request.tile = NULL; /* which is the chosen row's */
     put(&w, "chosen: %s (%s), estimated %.3g ms, workspace %zu bytes\n", plan->algo->name,
-        plan->options.algorithm ? "asked for by name" : "smallest estimate", plan->seconds * 1e3,
-        clconv__plan_workspace(plan));
+        plan->reason, plan->seconds * 1e3, clconv__plan_workspace(plan));
     for (size_t i = 0; i < clconv__algo_count; ++i) {
         const clconv__algo *algo = &clconv__algos[i];
         if (algo == plan->algo)
             continue;
-        if (clconv__algo_refuses(refusal, algo, &plan->request))
+        if (clconv__algo_refuses(refusal, algo, &request))
             put(&w, "%s: refuses, %s\n", algo->name, refusal);
         else
             put(&w, "%s: estimated %.3g ms\n", algo->name,
-                clconv__algo_seconds(algo, &plan->request) * 1e3);
+                clconv__algo_seconds(algo, &request) * 1e3);
     }
     if (w.used >= size)
         return clconv__fail(CLCONV_BUFFER_TOO_SMALL, "size is %zu bytes, but the text takes %zu",

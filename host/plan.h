@@ -4,19 +4,23 @@
 
 #include "algo.h"
 
+/** Bytes of a plan's reason, its terminating zero included. */
+enum { CLCONV__REASON_SIZE = 1024 };
+
 struct clconv_plan {
     clconv_problem problem;
     clconv__request request; /* its problem is the one above */
     const clconv__algo *algo;
-    clconv_plan_options options; /* its algorithm is NULL or the row's name */
-    double seconds;              /* estimate */
-    size_t workspace;            /* bytes, without what unpacked weights need */
-    size_t packed_bytes;         /* of rearranged weights; 0 where they stay as they are */
-    int wide_index;              /* tensors need 64-bit indices */
-    void *state;                 /* the algorithm's */
-    void *packed_host;           /* weights kept by clconv_plan_pack_weights: of the host, */
-    cl_mem packed;               /* or of the device */
-    pthread_mutex_t lock;        /* kernels keep their arguments, so setting and enqueuing is one */
+    clconv_plan_options options;      /* its algorithm is NULL or the row's name */
+    double seconds;                   /* estimate */
+    char reason[CLCONV__REASON_SIZE]; /* why this row and tile */
+    size_t workspace;                 /* bytes, without what unpacked weights need */
+    size_t packed_bytes;              /* of rearranged weights; 0 where they stay as they are */
+    int wide_index;                   /* tensors need 64-bit indices */
+    void *state;                      /* the algorithm's */
+    void *packed_host;                /* weights kept by clconv_plan_pack_weights: of the host, */
+    cl_mem packed;                    /* or of the device */
+    pthread_mutex_t lock; /* kernels keep their arguments, so setting and enqueuing is one */
 };
 
 /** Bytes of workspace that a call needs now; rearranged weights lie behind plan->workspace. */
@@ -91,10 +95,26 @@ clconv__kernel_offsets clconv__tensor_offsets(const clconv_tensors *tensors);
 /** `tensors` with something harmless in place of buffers that the problem lacks. */
 clconv_tensors clconv__fill_absent(const clconv_plan *plan, const clconv_tensors *tensors);
 
-/* The public functions, arguments not yet checked for NULL. */
+/** A row and one of its tiles; NULL for rows without, and where the estimate decides. */
+typedef struct clconv__choice {
+    const clconv__algo *algo;
+    const clconv__tile *tile;
+} clconv__choice;
+
+/**
+ * A plan of the given choice, or with NULL of the row that the options name or that has the
+ * smallest estimate. Knows nothing of tuned entries.
+ */
 clconv_status clconv__plan_create(clconv_plan **plan, clconv_device *device,
-                                  const clconv_problem *problem,
-                                  const clconv_plan_options *options);
+                                  const clconv_problem *problem, const clconv_plan_options *options,
+                                  const clconv__choice *choice);
+
+clconv_status clconv__check_plan_options(const clconv_plan_options *options);
+
+void clconv__plan_set_reason(clconv_plan *plan, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The public functions, arguments not yet checked for NULL. */
 clconv_status clconv__plan_enqueue(clconv_plan *plan, cl_command_queue queue,
                                    const clconv_tensors *tensors, cl_uint wait_count,
                                    const cl_event *wait, cl_event *event);

@@ -524,20 +524,30 @@ CLCONV_API clconv_status clconv_algorithm_check(char refusal[CLCONV_REFUSAL_SIZE
 
 typedef struct clconv_plan clconv_plan;
 
-#define CLCONV_PLAN_OPTIONS_VERSION 1
+/** What tuned entries, see clconv_tune(), mean for a plan whose algorithm is not named. */
+typedef enum clconv_tuning {
+    CLCONV_TUNING_USED,    /**< an entry that holds decides, and where there is none the estimate */
+    CLCONV_TUNING_IGNORED, /**< the estimate decides */
+    CLCONV_TUNING_MADE     /**< where no entry holds, clconv_tune() makes one first */
+} clconv_tuning;
+
+#define CLCONV_PLAN_OPTIONS_VERSION 2
 
 /** How a plan is chosen. Start from CLCONV_PLAN_OPTIONS_INIT. */
 typedef struct clconv_plan_options {
     uint32_t version;       /**< CLCONV_PLAN_OPTIONS_VERSION */
-    const char *algorithm;  /**< by name; NULL for the one with the smallest estimated time */
+    const char *algorithm;  /**< by name; NULL for a tuned one, or that of the smallest estimate */
     size_t workspace_limit; /**< bytes; algorithms that need more refuse */
+    clconv_tuning tuning;   /**< whether a tuned entry may choose */
+    double tuning_seconds;  /**< budget of CLCONV_TUNING_MADE */
 } clconv_plan_options;
 
 #define CLCONV_PLAN_OPTIONS_INIT                                                                   \
-    { CLCONV_PLAN_OPTIONS_VERSION, NULL, SIZE_MAX }
+    { CLCONV_PLAN_OPTIONS_VERSION, NULL, SIZE_MAX, CLCONV_TUNING_USED, 5.0 }
 
 /**
- * Creates a plan: chooses the algorithm and builds its kernels.
+ * Creates a plan: chooses the algorithm and builds its kernels. A tuned entry that was not measured
+ * on this machine is held against the reference at its first use, which takes a moment.
  * @param options may be NULL for the defaults; copied
  * @return CLCONV_UNSUPPORTED with the sentence of a named algorithm that refuses (nothing is ever
  *         substituted), CLCONV_UNKNOWN_ALGORITHM, CLCONV_BUILD_FAILED with the compiler's log, …
@@ -552,11 +562,18 @@ CLCONV_API void clconv_plan_destroy(clconv_plan *plan);
 /** Name of the algorithm that the plan uses. Static storage; NULL for a NULL plan. */
 CLCONV_API const char *clconv_plan_algorithm(const clconv_plan *plan);
 
+/**
+ * Why it is this algorithm: the tuned entry that chose it, or the estimate and what is wrong with
+ * the entry that there is, or that it was asked for. Valid as long as the plan; NULL for a NULL
+ * plan.
+ */
+CLCONV_API const char *clconv_plan_reason(const clconv_plan *plan);
+
 /** Bytes of workspace that clconv_plan_enqueue() needs; 0 for a NULL plan. */
 CLCONV_API size_t clconv_plan_workspace_size(const clconv_plan *plan);
 
 /**
- * Text with the chosen algorithm, its estimate and workspace, and one line for each other
+ * Text with the chosen algorithm, why, its estimate and workspace, and one line for each other
  * algorithm: its estimate, or why it refuses.
  * @return CLCONV_BUFFER_TOO_SMALL when `size` bytes do not hold it
  */
@@ -623,6 +640,92 @@ typedef struct clconv_host_tensors {
  * undefined.
  */
 CLCONV_API clconv_status clconv_plan_run(clconv_plan *plan, const clconv_host_tensors *tensors);
+
+/* ------------------------------------------------------------------------------------------------
+ * Tuning: choices that were measured instead of estimated.
+ *
+ * clconv_tune() times the candidates of a problem, which are algorithms and their tiles, and holds
+ * the result of each against the reference before it may win. The fastest goes into a text file,
+ * and later plans for that problem on that device use it, in all processes.
+ *
+ * The files lie in the folder $CLCONV_TUNING_DIR, or else $XDG_CONFIG_HOME/clconv/tuning, or else
+ * ~/.config/clconv/tuning, one for each device. Where the user's own has no entry for a problem,
+ * those in <prefix>/share/clconv/tuning are asked, which come with the library. An empty
+ * CLCONV_TUNING_DIR means that neither is read and nothing is kept. docs/tuning.md has the format.
+ *
+ * An entry of another device, driver or library is not used, and one that is new to this machine is
+ * held against the reference at its first use. Whatever is wrong with a file or folder, plans are
+ * chosen by their estimates as if there were none, and clconv_plan_reason() says so.
+ */
+
+/** Bytes that the text of a tile always fits, its terminating zero included. */
+#define CLCONV_TILE_SIZE 48
+
+/** What became of a candidate. */
+typedef enum clconv_candidate_state {
+    CLCONV_CANDIDATE_TIMED,   /**< right, and timed */
+    CLCONV_CANDIDATE_DROPPED, /**< right, but one run took far longer than the best */
+    CLCONV_CANDIDATE_SKIPPED, /**< not built: its estimate is many times the best, or time is up */
+    CLCONV_CANDIDATE_WRONG,   /**< its result is outside its bound */
+    CLCONV_CANDIDATE_FAILED   /**< it could not be built or run */
+} clconv_candidate_state;
+
+/** One candidate, and the best so far. */
+typedef struct clconv_tune_progress {
+    const clconv_problem *problem;
+    const char *algorithm;        /**< of the candidate */
+    const char *tile;             /**< its tile, such as "2x7"; "-" for algorithms without */
+    clconv_candidate_state state; /**< what became of it */
+    const char *message;          /**< what is wrong with it, or ""  */
+    double seconds;               /**< of its fastest run; 0 where none was timed */
+    const char *best_algorithm;   /**< the best so far; NULL for none */
+    const char *best_tile;        /**< its tile; NULL for none */
+    double best_seconds;          /**< of its fastest run */
+    size_t done, count;           /**< candidates looked at, this one included, and all */
+} clconv_tune_progress;
+
+#define CLCONV_TUNE_OPTIONS_VERSION 1
+
+/** How much is timed. Start from CLCONV_TUNE_OPTIONS_INIT. */
+typedef struct clconv_tune_options {
+    uint32_t version; /**< CLCONV_TUNE_OPTIONS_VERSION */
+    double seconds;   /**< budget: behind the first candidate, nothing is begun after so many */
+    /** Called after each candidate, in the calling thread; may be NULL. */
+    void (*progress)(void *context, const clconv_tune_progress *progress);
+    void *context; /**< handed to progress */
+} clconv_tune_options;
+
+#define CLCONV_TUNE_OPTIONS_INIT                                                                   \
+    { CLCONV_TUNE_OPTIONS_VERSION, 10.0, NULL, NULL }
+
+/** What was measured. */
+typedef struct clconv_tuned {
+    const char *algorithm;                /**< the fastest; static storage */
+    char tile[CLCONV_TILE_SIZE];          /**< its tile, such as "2x7"; "-" without */
+    double seconds;                       /**< median of its runs */
+    const char *estimate_algorithm;       /**< the one of the smallest estimate */
+    char estimate_tile[CLCONV_TILE_SIZE]; /**< its tile */
+    double estimate_seconds;              /**< median of its runs; 0 where it was not timed */
+    size_t candidates;                    /**< in all, of which these: */
+    size_t timed, dropped, skipped, wrong, failed;
+    char note[4 * CLCONV_TEXT_SIZE]; /**< why the choice could not be kept in the file; or "" */
+} clconv_tuned;
+
+/**
+ * Times the candidates of a problem, in the order of their estimates, and keeps the fastest.
+ * Tensors lie in the device's memory and weights are packed before, as for inference; the figures
+ * are medians of runs in turn. Large problems are held against the reference at some channels.
+ * @param tuned receives what was measured; may be NULL; untouched on failure
+ * @param options may be NULL for the defaults
+ * @return CLCONV_UNSUPPORTED where no candidate computes the problem rightly, …; a file that cannot
+ *         be written is no failure
+ */
+CLCONV_API clconv_status clconv_tune(clconv_tuned *tuned, clconv_device *device,
+                                     const clconv_problem *problem,
+                                     const clconv_tune_options *options);
+
+/** Path of the user's file for a device, which need not exist; "" where nothing is kept. */
+CLCONV_API clconv_status clconv_tuning_file(char *path, size_t size, const clconv_device *device);
 
 /* ------------------------------------------------------------------------------------------------
  * Reference: the judge.

@@ -42,8 +42,24 @@ for source in "$examples"/*.c; do
   # The flags are words.
   # shellcheck disable=SC2046
   "$compiler" -std=c11 -o "$top/by-pkg-config/$(basename "$source" .c)" "$source" \
-    $(pkg-config --cflags clconv) $(pkg-config --libs clconv)
+    $(pkg-config --cflags clconv) $(pkg-config --libs clconv) -lm
 done
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir clconv):${LD_LIBRARY_PATH-}
 export LD_LIBRARY_PATH
 run_all "$top/by-pkg-config"
+
+# A network learns, on the host and on the best device; and there again, with the same losses and, to
+# the last bit, the same parameters.
+cd "$top/by-pkg-config"
+for run in host device again; do
+  echo "== digits, $run"
+  if [ $run = host ]; then
+    set -- curve.svg host
+  else
+    set -- curve.svg
+  fi
+  ./digits "$examples/data/digits.txt" 8 "$@" >printed || { cat printed; exit 1; }
+  sed 's/, [0-9.]* s$//' printed >$run
+  cat $run
+done
+cmp device again

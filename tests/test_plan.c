@@ -109,9 +109,9 @@ static void test_plan_create_bad_arguments(void **state) {
                  "problem is NULL");
     assert_null(plan);
     plan = not_null;
-    options.version = 2;
+    options.version = CLCONV_PLAN_OPTIONS_VERSION + 1;
     assert_fails(clconv_plan_create(&plan, host_device(), &problem, &options),
-                 CLCONV_INVALID_ARGUMENT, "version is 2");
+                 CLCONV_INVALID_ARGUMENT, "version is 3");
     assert_null(plan);
     plan = not_null;
     problem.stride[CLCONV_W] = 0;

@@ -108,6 +108,16 @@ clconv_status case_list_read(case_list *list, const char *path, char message[MES
     return status;
 }
 
+clconv_status case_list_collect(case_list *list, int argc, char **argv, const args_strings *files,
+                                char message[MESSAGE_SIZE]) {
+    clconv_status status = CLCONV_OK;
+    for (int i = 1; i < argc && !status; ++i)
+        status = case_list_parse(list, argv[i], message);
+    for (size_t i = 0; i < files->count && !status; ++i)
+        status = case_list_read(list, files->values[i], message);
+    return status;
+}
+
 clconv_status case_list_embedded(case_list *list, char message[MESSAGE_SIZE]) {
     clconv_status status = CLCONV_OK;
     for (size_t i = 0; i < embedded_case_file_count && !status; ++i) {

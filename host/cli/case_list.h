@@ -2,6 +2,7 @@
 #ifndef CLCONV_CLI_CASE_LIST_H
 #define CLCONV_CLI_CASE_LIST_H
 
+#include "args.h"
 #include "clconv.h"
 #include "message.h"
 
@@ -24,6 +25,10 @@ clconv_status case_list_add(case_list *list, const clconv_problem *problem);
 clconv_status case_list_parse(case_list *list, const char *problem, char message[MESSAGE_SIZE]);
 clconv_status case_list_read(case_list *list, const char *path, char message[MESSAGE_SIZE]);
 clconv_status case_list_embedded(case_list *list, char message[MESSAGE_SIZE]);
+
+/** What a command line names: argv[1] to argv[argc - 1], then the files. */
+clconv_status case_list_collect(case_list *list, int argc, char **argv, const args_strings *files,
+                                char message[MESSAGE_SIZE]);
 void case_list_free(case_list *list);
 
 #endif

@@ -23,9 +23,11 @@ int cmd_devices(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_learn(int argc, char **argv);
 int cmd_filter(int argc, char **argv);
 int cmd_receptive_field(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_tune(int argc, char **argv);
 int cmd_cache(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
@@ -113,8 +115,8 @@ size_t cli_tensor_extents(size_t extents[CLCONV_TENSOR_AXES], const clconv_probl
     "gpu, cpu, accelerator, host, or PLATFORM:DEVICE as the\n"                                     \
     "command devices numbers them (default: the best there is)"
 #define CLI_ALGO_HELP                                                                              \
-    "use this algorithm or fail (default: the one with the\n"                                      \
-    "smallest estimate)"
+    "use this algorithm or fail (default: a tuned one, or the\n"                                   \
+    "one with the smallest estimate)"
 #define CLI_JSON_HELP "print JSON instead of text"
 
 #endif

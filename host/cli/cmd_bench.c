@@ -24,7 +24,7 @@ static const args_option option_table[] = {
     ARGS_OPTION(options, device, "device", "SELECTOR", CLI_DEVICE_HELP),
     ARGS_OPTION(options, algo, "algo", "NAME",
                 "this algorithm, or 'all' that are made for the device\n"
-                "(default: the one with the smallest estimate)"),
+                "(default: the one that a plan chooses)"),
     ARGS_OPTION(options, rounds, "rounds", "N", "runs behind the first (default 15)"),
     ARGS_OPTION(options, seconds, "seconds", "S",
                 "begin no more runs of an algorithm after so many (default 2)"),
@@ -50,7 +50,7 @@ static const args_spec spec = {
 typedef struct entry {
     clconv_problem problem;
     timing t;
-    bool is_chosen; /* by the estimate */
+    bool is_chosen; /* by the estimate, or where no algorithm is named by the plan */
 } entry;
 
 typedef struct session {
@@ -79,6 +79,7 @@ static entry *add_entry(session *s, const clconv_problem *problem) {
     return &s->entries[s->count++];
 }
 
+/* One algorithm, or with NULL the one that a plan chooses. */
 static int time_one(session *s, const case_data *data, const char *algorithm, const char *chosen) {
     const timing_limits limits = {.rounds = (size_t)s->o->rounds, .seconds = s->o->seconds};
     entry *e = add_entry(s, &data->problem);
@@ -87,10 +88,10 @@ static int time_one(session *s, const case_data *data, const char *algorithm, co
     if (!e)
         return cli_fail(spec.command, "out of memory");
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r\033[K%s %s", data->problem.name, algorithm);
+        fprintf(stderr, "\r\033[K%s %s", data->problem.name, algorithm ? algorithm : "");
     if ((status = time_algorithm(&e->t, s->device, data, algorithm, &limits)))
         return cli_fail_status(spec.command, status);
-    e->is_chosen = !strcmp(algorithm, chosen);
+    e->is_chosen = !algorithm || !strcmp(algorithm, chosen);
     return CLI_OK;
 }
 
@@ -156,7 +157,7 @@ static int time_problem(session *s, const clconv_problem *problem) {
     if (all)
         code = time_all(s, &data, chosen);
     else
-        code = time_one(s, &data, s->o->algo ? s->o->algo : chosen, chosen);
+        code = time_one(s, &data, s->o->algo, chosen);
     case_data_free(&data);
     return code;
 }
@@ -240,13 +241,8 @@ static int run_cases(session *s) {
 
 static int collect(session *s, int argc, char **argv) {
     char message[MESSAGE_SIZE];
-    clconv_status status = CLCONV_OK;
 
-    for (int i = 1; i < argc && !status; i++)
-        status = case_list_parse(&s->cases, argv[i], message);
-    for (size_t i = 0; i < s->o->cases.count && !status; i++)
-        status = case_list_read(&s->cases, s->o->cases.values[i], message);
-    if (status)
+    if (case_list_collect(&s->cases, argc, argv, &s->o->cases, message))
         return cli_fail(spec.command, "%s", message);
     return s->cases.count ? CLI_OK : cli_fail(spec.command, "there is no problem to time");
 }

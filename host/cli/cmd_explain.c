@@ -141,7 +141,8 @@ static int print_facts(const explanation *e) {
         printf("%-10s %s\n", "meaning", text);
     }
     cli_format_bytes(text, clconv_plan_workspace_size(e->plan));
-    printf("%-10s %s, %s of workspace\n\n", "algorithm", clconv_plan_algorithm(e->plan), text);
+    printf("%-10s %s, %s of workspace\n", "algorithm", clconv_plan_algorithm(e->plan), text);
+    printf("%-10s %s\n\n", "because", clconv_plan_reason(e->plan));
     return CLI_OK;
 }
 
@@ -218,6 +219,7 @@ static int print_json(const explanation *e) {
     cJSON_AddNumberToObject(object, "flops", clconv_problem_flops(&e->problem));
     cJSON_AddBoolToObject(object, "matrix_product", is_matrix_product(&e->problem));
     cJSON_AddStringToObject(object, "algorithm", clconv_plan_algorithm(e->plan));
+    cJSON_AddStringToObject(object, "reason", clconv_plan_reason(e->plan));
     cJSON_AddNumberToObject(object, "workspace_size", (double)clconv_plan_workspace_size(e->plan));
     cJSON_AddItemToObject(object, "algorithms", answers_json(e));
     return cli_print_json(spec.command, object);

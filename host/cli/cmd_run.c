@@ -12,11 +12,7 @@
 /* The orders of the enumerations in clconv.h. */
 static const char *const direction_names[] = {"forward", "backward_data", "backward_weights",
                                               "transposed", NULL};
-static const char *const padding_names[] = {"valid", "same_upper", "same_lower", NULL};
-static const char *const mode_names[] = {"cross_correlation", "convolution", NULL};
 static const char *const type_names[] = {"f32", "f64", "f16", "bf16", "s8", "u8", NULL};
-static const char *const layout_names[] = {"nchw", "nhwc", NULL};
-static const char *const weights_layout_names[] = {"oihw", "ohwi", NULL};
 
 static const args_option option_table[] = {
     ARGS_OPTION(run_options, input, "input", "X.npy",
@@ -31,23 +27,12 @@ static const args_option option_table[] = {
                 "input, or of weights and bias, from that in the place of the\n"
                 "output, their files being written; or the output of a\n"
                 "transposed convolution, whose weights are I,O/groups,..."),
-    ARGS_OPTION(run_options, stride, "stride", "S[,S...]", "step of the kernel (default 1)"),
-    ARGS_OPTION(run_options, pad, "pad", "P[,P...]",
-                "zeros around the input (default 0): one number for all sides,\n"
-                "one per axis for both of its sides, or as ONNX has them one\n"
-                "per axis for its begin and then one per axis for its end"),
-    ARGS_ONE_OF(run_options, padding, "padding", padding_names,
-                "chooses the pads: none, or as many as make output =\n"
-                "input / stride, an odd one at the end or at the begin"),
-    ARGS_OPTION(run_options, dilation, "dilation", "D[,D...]",
-                "distance of the kernel's elements (default 1: dense)"),
+    RUN_GEOMETRY_OPTIONS,
     ARGS_OPTION(run_options, output_padding, "output-padding", "P[,P...]",
                 "added to the end of a transposed output (default 0)"),
     ARGS_OPTION(run_options, extents, "extents", "N[,N...]",
                 "of the input, or of the kernel, whose gradient is computed:\n"
                 "needed where a stride or --padding leaves them open"),
-    ARGS_OPTION(run_options, groups, "groups", "G", "groups of channels (default 1)"),
-    ARGS_ONE_OF(run_options, mode, "mode", mode_names, "kernel as it is (default), or flipped"),
     ARGS_OPTION(run_options, activation, "activation", "NAME[:A[:B]]",
                 "none, relu, clamp:MIN:MAX, leaky_relu:SLOPE, sigmoid, tanh,\n"
                 "silu, gelu or hard_swish (default none)"),
@@ -58,10 +43,7 @@ static const args_option option_table[] = {
     ARGS_ONE_OF(run_options, type, "type", type_names,
                 "of the computation (default: that of the input). Arrays of\n"
                 "other types are converted; bf16 results are written as f4"),
-    ARGS_ONE_OF(run_options, layout, "layout", layout_names,
-                "axes of input, residual and output (default nchw)"),
-    ARGS_ONE_OF(run_options, weights_layout, "weights-layout", weights_layout_names,
-                "axes of the weights (default oihw)"),
+    RUN_LAYOUT_OPTIONS,
     ARGS_OPTION(run_options, zero_points, "zero-points", "X[,W]",
                 "subtracted from 8-bit input and weights (default 0,0)"),
     ARGS_OPTION(run_options, input_shape, "input-shape", "N[,N...]",
@@ -257,7 +239,7 @@ static int report(job *j) {
 }
 
 static int set_problem(job *j) {
-    return run_problem_set(&j->r, j->o, &j->files[CLCONV_INPUT].array,
+    return run_problem_set(&j->r, spec.command, j->o, &j->files[CLCONV_INPUT].array,
                            &j->files[CLCONV_WEIGHTS].array, &j->files[CLCONV_OUTPUT].array);
 }
 

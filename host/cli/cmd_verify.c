@@ -182,11 +182,7 @@ static clconv_status collect_random(session *s, char message[MESSAGE_SIZE]) {
 
 static int collect_cases(session *s, int argc, char **argv) {
     char message[MESSAGE_SIZE] = "";
-    clconv_status status = CLCONV_OK;
-    for (int i = 1; i < argc && !status; ++i)
-        status = case_list_parse(&s->cases, argv[i], message);
-    for (size_t i = 0; i < s->o->cases.count && !status; ++i)
-        status = case_list_read(&s->cases, s->o->cases.values[i], message);
+    clconv_status status = case_list_collect(&s->cases, argc, argv, &s->o->cases, message);
     if (!status)
         status = collect_random(s, message);
     s->is_default = argc == 1 && !s->o->cases.count && !random_count(s);

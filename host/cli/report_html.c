@@ -2,20 +2,17 @@
 #include "markup.h"
 #include "outfile.h"
 #include "report_plots.h"
+#include "svg.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char style[] =
-    ":root{color-scheme:light dark;--bg:#fff;--fg:#1c2024;--dim:#5d6670;--line:#dde1e6;"
-    "--card:#f6f7f9;--good:#1a7f37;--bad:#c9252d;--odd:#b35900;--none:#aab2bb;--goodbg:#d9f2e0;"
-    "--badbg:#ffdad8;--oddbg:#ffe9c9;--s0:#2f6fde;--s1:#c2410c;--s2:#15803d;--s3:#9333ea;"
-    "--s4:#b8860b;--s5:#0e7490;--s6:#be185d;--s7:#64748b}\n"
-    "@media(prefers-color-scheme:dark){:root{--bg:#14171a;--fg:#e6e9ec;--dim:#9aa4ae;"
-    "--line:#333a41;--card:#1d2125;--good:#4ac26b;--bad:#ff7b72;--odd:#e3a04f;--none:#5d6670;"
-    "--goodbg:#173d24;--badbg:#5a1e1e;--oddbg:#553a12;--s0:#6ea8fe;--s1:#fb923c;--s2:#4ade80;"
-    "--s3:#c084fc;--s4:#facc15;--s5:#22d3ee;--s6:#f472b6;--s7:#94a3b8}}\n"
+    ":root{--card:#f6f7f9;--good:#1a7f37;--bad:#c9252d;--odd:#b35900;--none:#aab2bb;"
+    "--goodbg:#d9f2e0;--badbg:#ffdad8;--oddbg:#ffe9c9}\n"
+    "@media(prefers-color-scheme:dark){:root{--card:#1d2125;--good:#4ac26b;--bad:#ff7b72;"
+    "--odd:#e3a04f;--none:#5d6670;--goodbg:#173d24;--badbg:#5a1e1e;--oddbg:#553a12}}\n"
     "*{box-sizing:border-box}body{margin:0 auto;max-width:76rem;padding:1rem;background:var(--bg);"
     "color:var(--fg);font:15px/1.5 system-ui,sans-serif}\n"
     "h1{font-size:1.5rem;margin:.2rem 0}h2{font-size:1.15rem;margin:2rem 0 .6rem}"
@@ -40,13 +37,7 @@ static const char style[] =
     "td.v0{background:var(--goodbg);color:var(--good)}td.v1,td.v3,td.v4{background:var(--badbg);"
     "color:var(--bad);font-weight:700}td.v2{background:var(--oddbg);color:var(--odd)}"
     "td.v5{color:var(--odd)}td.v6{color:var(--none)}\n"
-    "svg{display:block;width:100%;height:auto;max-width:36rem;margin:0 auto}svg "
-    "text{fill:var(--dim);"
-    "font:13px system-ui,sans-serif}line.grid{stroke:var(--line)}"
-    "line.axis{stroke:var(--dim)}line.roof{stroke:var(--fg);stroke-width:1.6}"
-    ".bar{fill:var(--s0)}circle{fill-opacity:.75}"
-    ".s0{fill:var(--s0)}.s1{fill:var(--s1)}.s2{fill:var(--s2)}.s3{fill:var(--s3)}"
-    ".s4{fill:var(--s4)}.s5{fill:var(--s5)}.s6{fill:var(--s6)}.s7{fill:var(--s7)}\n"
+    "svg{display:block;width:100%;height:auto;max-width:36rem;margin:0 auto}\n"
     ".legend span{margin-right:.9rem;white-space:nowrap}.legend{margin:.2rem 0;font-size:.87rem}"
     "svg.key{display:inline-block;width:.7rem;margin-right:.3rem;vertical-align:baseline}\n"
     "svg.cells{margin:0}rect.right{fill:var(--goodbg)}rect.wrong{fill:var(--bad)}"
@@ -80,6 +71,7 @@ static void write_head(FILE *f, const report_log *log) {
           "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
           "<title>clconv verify</title>\n<style>\n",
           f);
+    fputs(svg_style, f);
     fputs(style, f);
     fputs("</style></head><body>\n<h1>clconv verify</h1>\n", f);
     fprintf(f, "<p class=\"verdict %s\">%s</p>\n<p>", any_bad(sums) ? "is-bad" : "passed",

@@ -1,66 +1,11 @@
 #include "report_plots.h"
 
 #include "markup.h"
+#include "svg.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { WIDTH = 480, HEIGHT = 300, LEFT = 60, RIGHT = 24, TOP = 14, BOTTOM = 46 };
-
-/* Decades from one power of ten to another along a length. */
-typedef struct scale {
-    double first, last; /* exponents */
-    double from, to;    /* where they lie */
-} scale;
-
-static double at(const scale *s, double value) {
-    double share = (log10(value) - s->first) / (s->last - s->first);
-    return s->from + (s->to - s->from) * fmin(1, fmax(0, share));
-}
-
-static void begin_plot(FILE *f, const char *title) {
-    fprintf(f, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", WIDTH, HEIGHT,
-            title);
-}
-
-static void write_label(FILE *f, double x, double y, const char *anchor, const char *text) {
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", x, y, anchor, text);
-}
-
-static void write_line(FILE *f, const char *class, double x1, double y1, double x2, double y2) {
-    fprintf(f, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", class, x1,
-            y1, x2, y2);
-}
-
-static void format_power(char text[32], double exponent) {
-    double value = pow(10, exponent);
-    if (exponent < -3)
-        snprintf(text, 32, "1e%.0f", exponent);
-    else
-        snprintf(text, 32, "%g", value);
-}
-
-static void write_axes(FILE *f, const scale *x, const scale *y, const char *below,
-                       const char *beside) {
-    char text[32];
-    for (double e = ceil(x->first); e <= x->last; ++e) {
-        double place = at(x, pow(10, e));
-        write_line(f, "grid", place, y->to, place, y->from);
-        format_power(text, e);
-        write_label(f, place, y->from + 16, "middle", text);
-    }
-    for (double e = ceil(y->first); e <= y->last; ++e) {
-        double place = at(y, pow(10, e));
-        write_line(f, "grid", x->from, place, x->to, place);
-        format_power(text, e);
-        write_label(f, x->from - 6, place + 4, "end", text);
-    }
-    write_label(f, (x->from + x->to) / 2, HEIGHT - 8, "middle", below);
-    fprintf(f,
-            "<text transform=\"translate(14 %.1f) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
-            (y->from + y->to) / 2, beside);
-}
 
 /* ---- histogram ---- */
 
@@ -74,7 +19,8 @@ static size_t bin_of(double share) {
 
 void plot_shares(FILE *f, const report_log *log) {
     size_t counts[BINS] = {0}, most = 1;
-    const double width = (double)(WIDTH - LEFT - RIGHT) / BINS, bottom = HEIGHT - BOTTOM;
+    const double width = (double)(SVG_WIDTH - SVG_LEFT - SVG_RIGHT) / BINS,
+                 bottom = SVG_HEIGHT - SVG_BOTTOM;
     char text[64];
     for (size_t i = 0; i < log->count; ++i) {
         const report *r = &log->entries[i]->r;
@@ -83,27 +29,27 @@ void plot_shares(FILE *f, const report_log *log) {
     }
     for (size_t i = 0; i < BINS; ++i)
         most = counts[i] > most ? counts[i] : most;
-    begin_plot(f, "histogram of errors as a share of their bounds");
+    svg_begin(f, "histogram of errors as a share of their bounds");
     for (size_t i = 0; i < BINS; ++i) {
-        double height = (bottom - TOP - 14) * (double)counts[i] / (double)most;
-        double x = LEFT + width * (double)i;
+        double height = (bottom - SVG_TOP - 14) * (double)counts[i] / (double)most;
+        double x = SVG_LEFT + width * (double)i;
         fprintf(f,
                 "<rect class=\"bar\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">"
                 "<title>%zu results</title></rect>\n",
                 x + 1, bottom - height, width - 2, height, counts[i]);
         if (counts[i]) {
             snprintf(text, sizeof text, "%zu", counts[i]);
-            write_label(f, x + width / 2, bottom - height - 4, "middle", text);
+            svg_label(f, x + width / 2, bottom - height - 4, "middle", text);
         }
         if (i % 2 == 0) {
             snprintf(text, sizeof text, i ? "1e%d" : "exact", (int)i / 2 - 7);
-            write_label(f, x + (i ? width : width / 2), bottom + 16, "middle", text);
+            svg_label(f, x + (i ? width : width / 2), bottom + 16, "middle", text);
         }
     }
-    write_line(f, "axis", LEFT, bottom, WIDTH - RIGHT, bottom);
-    write_label(f, (LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 8, "middle",
-                "largest error of a result as a share of its bound");
-    fputs("</svg>\n", f);
+    svg_line(f, "axis", SVG_LEFT, bottom, SVG_WIDTH - SVG_RIGHT, bottom);
+    svg_label(f, (SVG_LEFT + SVG_WIDTH - SVG_RIGHT) / 2.0, SVG_HEIGHT - 8, "middle",
+              "largest error of a result as a share of its bound");
+    svg_end(f);
 }
 
 /* ---- roofline ---- */
@@ -127,8 +73,8 @@ static roof roof_of(const report_log *log, size_t device) {
     return best;
 }
 
-static void write_dots(FILE *f, const report_log *log, size_t device, const scale *x,
-                       const scale *y) {
+static void write_dots(FILE *f, const report_log *log, size_t device, const svg_scale *x,
+                       const svg_scale *y) {
     for (size_t i = 0; i < log->count; ++i) {
         const report *r = &log->entries[i]->r;
         char text[CLCONV_PROBLEM_TEXT_SIZE];
@@ -139,7 +85,7 @@ static void write_dots(FILE *f, const report_log *log, size_t device, const scal
                strcmp(clconv_algorithm_name(a), r->algorithm) != 0)
             ++a;
         fprintf(f, "<circle class=\"s%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>", a % 8,
-                at(x, report_gflops(r) / report_gbytes(r)), at(y, report_gflops(r)));
+                svg_at(x, report_gflops(r) / report_gbytes(r)), svg_at(y, report_gflops(r)));
         markup_text(f, r->algorithm);
         fputs(": ", f);
         markup_text(f, shown_name(&log->entries[i]->problem, text));
@@ -147,13 +93,13 @@ static void write_dots(FILE *f, const report_log *log, size_t device, const scal
     }
 }
 
-static void write_roof(FILE *f, const roof *top, const scale *x, const scale *y) {
+static void write_roof(FILE *f, const roof *top, const svg_scale *x, const svg_scale *y) {
     double ridge = top->gflops / top->gbytes, lowest = pow(10, x->first);
     if (top->gbytes * lowest < pow(10, y->first))
         lowest = pow(10, y->first) / top->gbytes;
-    write_line(f, "roof", at(x, lowest), at(y, top->gbytes * lowest), at(x, ridge),
-               at(y, top->gflops));
-    write_line(f, "roof", at(x, ridge), at(y, top->gflops), x->to, at(y, top->gflops));
+    svg_line(f, "roof", svg_at(x, lowest), svg_at(y, top->gbytes * lowest), svg_at(x, ridge),
+             svg_at(y, top->gflops));
+    svg_line(f, "roof", svg_at(x, ridge), svg_at(y, top->gflops), x->to, svg_at(y, top->gflops));
 }
 
 /* Which colour is which algorithm, below the plot. */
@@ -177,14 +123,15 @@ static void write_legend(FILE *f, const report_log *log, size_t device) {
 void plot_roofline(FILE *f, const report_log *log, size_t device) {
     const roof top = roof_of(log, device);
     const double highest = ceil(log10(fmax(10, top.gflops)));
-    const scale x = {-1, 4, LEFT, WIDTH - RIGHT}, y = {highest - 5, highest, HEIGHT - BOTTOM, TOP};
+    const svg_scale x = {-1, 4, SVG_LEFT, SVG_WIDTH - SVG_RIGHT, false},
+                    y = {highest - 5, highest, SVG_HEIGHT - SVG_BOTTOM, SVG_TOP, false};
     if (!(top.gflops > 0) || !(top.gbytes > 0))
         return;
-    begin_plot(f, "roofline");
-    write_axes(f, &x, &y, "operations for each byte of the tensors", "GFLOP/s");
+    svg_begin(f, "roofline");
+    svg_axes(f, &x, &y, "operations for each byte of the tensors", "GFLOP/s");
     write_roof(f, &top, &x, &y);
     write_dots(f, log, device, &x, &y);
-    fputs("</svg>\n", f);
+    svg_end(f);
     write_legend(f, log, device);
     fprintf(f, "<p class=\"note\">Roof: %.0f GFLOP/s and %.1f GB/s, %s.</p>\n", top.gflops,
             top.gbytes,
@@ -226,5 +173,5 @@ void plot_neighbourhood(FILE *f, const report *r) {
             if (r->view.cells[h][w] != CELL_OUTSIDE)
                 fprintf(f, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
                         classes[r->view.cells[h][w]], w * CELL, h * CELL, CELL - 1, CELL - 1);
-    fputs("</svg>\n", f);
+    svg_end(f);
 }

@@ -6,15 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char command[] = "run";
+const char *const run_padding_names[] = {"valid", "same_upper", "same_lower", NULL};
+const char *const run_mode_names[] = {"cross_correlation", "convolution", NULL};
+const char *const run_layout_names[] = {"nchw", "nhwc", NULL};
+const char *const run_weights_layout_names[] = {"oihw", "ohwi", NULL};
 
-static int set_axes(size_t *destination, const args_sizes *list, const char *name, size_t axes) {
-    if (list->count > 1 && list->count != axes) {
-        return cli_fail(command, "option '--%s' has %zu numbers, expected 1 or %zu", name,
-                        list->count, axes);
+static int set_axes(const run_problem *r, size_t *destination, const args_sizes *list,
+                    const char *name) {
+    if (list->count > 1 && list->count != r->axes) {
+        return cli_fail(r->command, "option '--%s' has %zu numbers, expected 1 or %zu", name,
+                        list->count, r->axes);
     }
-    for (size_t i = 0; list->count && i < axes; i++)
-        destination[CLCONV_SPATIAL_AXES - axes + i] = list->values[list->count == 1 ? 0 : i];
+    for (size_t i = 0; list->count && i < r->axes; i++)
+        destination[CLCONV_SPATIAL_AXES - r->axes + i] = list->values[list->count == 1 ? 0 : i];
     return CLI_OK;
 }
 
@@ -25,12 +29,12 @@ static int set_pads(run_problem *r, const run_options *o) {
     if (o->padding >= 0) {
         clconv_status status;
         if (pad->count)
-            return cli_fail(command, "--pad and --padding contradict each other");
+            return cli_fail(r->command, "--pad and --padding contradict each other");
         status = clconv_problem_pad(&r->problem, (clconv_padding)o->padding);
-        return status ? cli_fail_status(command, status) : CLI_OK;
+        return status ? cli_fail_status(r->command, status) : CLI_OK;
     }
     if (pad->count > 1 && pad->count != r->axes && pad->count != 2 * r->axes) {
-        return cli_fail(command, "option '--pad' has %zu numbers, expected 1, %zu or %zu",
+        return cli_fail(r->command, "option '--pad' has %zu numbers, expected 1, %zu or %zu",
                         pad->count, r->axes, 2 * r->axes);
     }
     for (size_t i = 0; pad->count && i < r->axes; i++) {
@@ -86,7 +90,7 @@ static int set_activation(run_problem *r, const run_options *o) {
         if (strlen(row->name) != length || strncmp(row->name, text, length) != 0)
             continue;
         if (parse_parameters(values, text + length) != row->parameters) {
-            return cli_fail(command,
+            return cli_fail(r->command,
                             "option '--activation' has the value '%s', but %s takes"
                             " %d numbers",
                             text, row->name, row->parameters);
@@ -96,14 +100,14 @@ static int set_activation(run_problem *r, const run_options *o) {
         r->problem.activation_b = values[1];
         return CLI_OK;
     }
-    return cli_fail(command, "option '--activation' has the unknown value '%s'", text);
+    return cli_fail(r->command, "option '--activation' has the unknown value '%s'", text);
 }
 
 static int set_zero_points(run_problem *r, const run_options *o) {
     const args_ints *list = &o->zero_points;
 
     if (list->count > 2) {
-        return cli_fail(command, "option '--zero-points' has %zu numbers, expected 1 or 2",
+        return cli_fail(r->command, "option '--zero-points' has %zu numbers, expected 1 or 2",
                         list->count);
     }
     r->problem.input_zero_point = list->count > 0 ? list->values[0] : 0;
@@ -120,7 +124,7 @@ static int set_type(run_problem *r, const run_options *o, npy_type file_type) {
         return CLI_OK;
     }
     if (type == CLCONV_S32) {
-        return cli_fail(command, "%s '%s' has elements of type %s; --type chooses another",
+        return cli_fail(r->command, "%s '%s' has elements of type %s; --type chooses another",
                         is_output ? "output" : "input", is_output ? o->output : o->input,
                         npy_type_name(file_type));
     }
@@ -155,8 +159,8 @@ static int set_strides(size_t strides[CLCONV_TENSOR_AXES], const run_problem *r,
     if (!list->count)
         return CLI_OK;
     if (list->count != rank) {
-        return cli_fail(command, "option '--%s' has %zu numbers, expected %zu", name, list->count,
-                        rank);
+        return cli_fail(r->command, "option '--%s' has %zu numbers, expected %zu", name,
+                        list->count, rank);
     }
     spread(strides, list->values, rank, r->problem.layout == CLCONV_NHWC);
     return CLI_OK;
@@ -166,7 +170,7 @@ static int set_views(run_problem *r, const run_options *o) {
     int code;
 
     if (!o->input_shape.count != !o->input_strides.count)
-        return cli_fail(command, "--input-shape and --input-strides need each other");
+        return cli_fail(r->command, "--input-shape and --input-strides need each other");
     r->input_view = o->input_strides.count > 0;
     r->output_view = o->output_strides.count > 0;
     if ((code = set_strides(r->problem.input_strides, r, &o->input_strides, "input-strides")))
@@ -178,11 +182,11 @@ static int set_views(run_problem *r, const run_options *o) {
 static int set_rank(run_problem *r, const char *role, const char *path, size_t rank,
                     const char *other_role, const char *other_path, size_t other_rank) {
     if (rank < 2 || rank > CLCONV_TENSOR_AXES)
-        return cli_fail(command, "%s '%s' has %zu axes, expected 2 to 5", role, path, rank);
+        return cli_fail(r->command, "%s '%s' has %zu axes, expected 2 to 5", role, path, rank);
     if (other_rank != rank) {
-        return cli_fail(command, "%s '%s' %s %zu axes, but %s '%s' has %zu", other_role, other_path,
-                        strcmp(other_role, "weights") ? "has" : "have", other_rank, role, path,
-                        rank);
+        return cli_fail(r->command, "%s '%s' %s %zu axes, but %s '%s' has %zu", other_role,
+                        other_path, strcmp(other_role, "weights") ? "has" : "have", other_rank,
+                        role, path, rank);
     }
     r->bare = rank == 2;
     r->axes = r->bare ? 2 : rank - 2;
@@ -237,8 +241,9 @@ static int check_open(const run_problem *r, const run_options *o, const char *wh
         is_open = is_open || p->stride[axis] != 1;
     if (!is_open || o->extents.count)
         return CLI_OK;
-    return cli_fail(
-        command, "option '--extents' is required: a stride or --padding leaves the %s open", what);
+    return cli_fail(r->command,
+                    "option '--extents' is required: a stride or --padding leaves the %s open",
+                    what);
 }
 
 static int set_data_extents(run_problem *r, const run_options *o, const npy_array *weights,
@@ -264,12 +269,12 @@ static int finish_data_extents(run_problem *r, const run_options *o) {
     int code = check_open(r, o, "input");
 
     if (code || o->extents.count)
-        return code ? code : set_axes(p->input, &o->extents, "extents", r->axes);
+        return code ? code : set_axes(r, p->input, &o->extents, "extents");
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++) {
         size_t whole = p->input[axis] + p->dilation[axis] * (p->kernel[axis] - 1);
         size_t pads = p->pad_begin[axis] + p->pad_end[axis];
         if (pads >= whole)
-            return cli_fail(command, "pads of %zu leave nothing of an input", pads);
+            return cli_fail(r->command, "pads of %zu leave nothing of an input", pads);
         p->input[axis] = whole - pads;
     }
     return CLI_OK;
@@ -300,12 +305,12 @@ static int finish_weights_extents(run_problem *r, const run_options *o) {
     int code = check_open(r, o, "kernel");
 
     if (code || o->extents.count)
-        return code ? code : set_axes(p->kernel, &o->extents, "extents", r->axes);
+        return code ? code : set_axes(r, p->kernel, &o->extents, "extents");
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++) {
         size_t padded = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
         size_t output = p->kernel[axis], steps = padded - output;
         if (output > padded || steps % p->dilation[axis])
-            return cli_fail(command, "no kernel leads from %zu padded inputs to %zu outputs",
+            return cli_fail(r->command, "no kernel leads from %zu padded inputs to %zu outputs",
                             padded, output);
         p->kernel[axis] = steps / p->dilation[axis] + 1;
     }
@@ -318,11 +323,11 @@ static int check_output(const run_problem *r, const run_options *o, const npy_ar
     clconv_status status = clconv_problem_output(expected, &r->problem);
 
     if (status)
-        return cli_fail_status(command, status);
+        return cli_fail_status(r->command, status);
     spread_activations(all, r, output->shape, output->rank);
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; axis++)
         if (!r->output_view && all[CLCONV_AXIS_D + axis] != expected[axis])
-            return cli_fail(command, "output '%s' has the extent %zu where the problem has %zu",
+            return cli_fail(r->command, "output '%s' has the extent %zu where the problem has %zu",
                             o->output, all[CLCONV_AXIS_D + axis], expected[axis]);
     return CLI_OK;
 }
@@ -331,7 +336,7 @@ static int set_name(run_problem *r, const run_options *o) {
     const size_t length = o->name ? strlen(o->name) : 0;
 
     if (length >= sizeof r->problem.name) {
-        return cli_fail(command, "option '--name' has %zu bytes, but at most %zu fit", length,
+        return cli_fail(r->command, "option '--name' has %zu bytes, but at most %zu fit", length,
                         sizeof r->problem.name - 1);
     }
     memcpy(r->problem.name, o->name ? o->name : "", length);
@@ -354,13 +359,13 @@ static int finish_extents(run_problem *r, const run_options *o) {
     if (r->problem.direction == CLCONV_BACKWARD_WEIGHTS)
         return finish_weights_extents(r, o);
     if (o->extents.count)
-        return cli_fail(command, "--extents is for the directions backward_data and "
-                                 "backward_weights");
+        return cli_fail(r->command, "--extents is for the directions backward_data and "
+                                    "backward_weights");
     return CLI_OK;
 }
 
-int run_problem_set(run_problem *r, const run_options *o, const npy_array *input,
-                    const npy_array *weights, const npy_array *output) {
+int run_problem_set(run_problem *r, const char *command, const run_options *o,
+                    const npy_array *input, const npy_array *weights, const npy_array *output) {
     clconv_problem *p = &r->problem;
     const bool reads_output =
         o->direction == CLCONV_BACKWARD_DATA || o->direction == CLCONV_BACKWARD_WEIGHTS;
@@ -368,7 +373,7 @@ int run_problem_set(run_problem *r, const run_options *o, const npy_array *input
     clconv_status status;
     int code;
 
-    *r = (run_problem){.problem = CLCONV_PROBLEM_INIT};
+    *r = (run_problem){.command = command, .problem = CLCONV_PROBLEM_INIT};
     p->direction = (clconv_direction)o->direction;
     p->groups = (size_t)o->groups;
     p->mode = (clconv_mode)o->mode;
@@ -379,16 +384,16 @@ int run_problem_set(run_problem *r, const run_options *o, const npy_array *input
     p->has_bias = o->bias != NULL;
     p->has_residual = o->residual != NULL;
     if ((code = set_type(r, o, first->type)) || (code = set_files(r, o, input, weights, output)) ||
-        (code = set_axes(p->stride, &o->stride, "stride", r->axes)) ||
-        (code = set_axes(p->dilation, &o->dilation, "dilation", r->axes)) ||
-        (code = set_axes(p->output_padding, &o->output_padding, "output-padding", r->axes)) ||
+        (code = set_axes(r, p->stride, &o->stride, "stride")) ||
+        (code = set_axes(r, p->dilation, &o->dilation, "dilation")) ||
+        (code = set_axes(r, p->output_padding, &o->output_padding, "output-padding")) ||
         (reads_output && o->padding >= 0 && (code = finish_extents(r, o))) ||
         (code = set_pads(r, o)) || (code = finish_extents(r, o)) || (code = set_activation(r, o)) ||
         (code = set_zero_points(r, o)) || (code = set_views(r, o)) || (code = set_name(r, o)))
         return code;
     status = clconv_problem_validate(p);
     if (status)
-        return cli_fail_status(command, status);
+        return cli_fail_status(r->command, status);
     return reads_output ? check_output(r, o, output) : CLI_OK;
 }
 

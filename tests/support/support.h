@@ -58,6 +58,12 @@ static inline void check_fails(clconv_status actual, clconv_status expected, con
             fail_msg("\"%s\" is not in the message \"%s\"", text, clconv_last_message());          \
     } while (0)
 
+/* Within `margin` of each other. */
+static inline void assert_near(double value, double expected, double margin) {
+    if (!(fabs(value - expected) <= margin))
+        fail_msg("%.9g is not within %g of %.9g", value, margin, expected);
+}
+
 /* ------------------------------------------------------------------------------------------------
  * Running and skipping
  */
