@@ -69,6 +69,20 @@ clconv_tensor case_computed(const clconv_problem *p) {
     return (clconv_tensor)tensor;
 }
 
+clconv_tensor case_tensor(const clconv_problem *p, case_side side) {
+    const int is_transposed = p->direction == CLCONV_TRANSPOSED;
+    if (side == SIDE_TAP)
+        return CLCONV_WEIGHTS;
+    return (side == SIDE_FINE) == is_transposed ? CLCONV_OUTPUT : CLCONV_INPUT;
+}
+
+case_side case_computed_side(const clconv_problem *p) {
+    int side = SIDE_COARSE;
+    while (case_tensor(p, (case_side)side) != case_computed(p))
+        ++side;
+    return (case_side)side;
+}
+
 /* A factor of which a few survive without rounding: a small multiple of a quarter. */
 static int is_mild(double factor) {
     return fabs(factor) <= 4 && factor * 4 == floor(factor * 4);

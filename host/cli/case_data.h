@@ -75,6 +75,17 @@ void case_data_free(case_data *data);
 /** The first tensor that a problem computes: the gradient of the bias is behind the weights'. */
 clconv_tensor case_computed(const clconv_problem *problem);
 
+/**
+ * The three tensors of a convolution, in whichever direction: along an axis, elements of them meet
+ * where fine = coarse*stride - pad_begin + tap*dilation, and the weights have a row for each coarse
+ * channel and a column for each fine channel of its group.
+ */
+typedef enum case_side { SIDE_COARSE, SIDE_TAP, SIDE_FINE, SIDES } case_side;
+clconv_tensor case_tensor(const clconv_problem *problem, case_side side);
+
+/** The side that is computed. */
+case_side case_computed_side(const clconv_problem *problem);
+
 /** Where the image of a computed tensor begins in a result. */
 size_t case_result_offset(const case_data *data, clconv_tensor tensor);
 

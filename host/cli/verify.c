@@ -38,10 +38,7 @@ static void trial_free(trial *t) {
     free(t->baseline);
 }
 
-/* Samples and checksums are of forward problems alone. */
 static int is_sampled(const clconv_problem *problem, const verify_options *o) {
-    if (problem->direction != CLCONV_FORWARD)
-        return 0;
     return o->sampled || (!o->full && clconv_problem_flops(problem) > most_reference_flops);
 }
 
