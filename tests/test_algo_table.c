@@ -165,10 +165,11 @@ static void sweep_device(sweep *s, size_t device, const clconv_problem *problem,
     size_t takers = 0;
     for (size_t i = 0; i < clconv_algorithm_count(); ++i) {
         const char *algorithm = clconv_algorithm_name(i);
-        if (!can_run(devices()->devices[device], problem, algorithm) ||
-            !is_tried(devices()->devices[device], problem, algorithm))
+        if (!can_run(devices()->devices[device], problem, algorithm))
             continue;
         ++takers;
+        if (!is_tried(devices()->devices[device], problem, algorithm))
+            continue;
         ++s->runs_of[i];
         s->wrong += !algorithm_is_right(devices()->devices[device], info, problem, algorithm, set,
                                         expected, exact);

@@ -26,6 +26,12 @@ static inline int close_all_devices(void **state) {
     return 0;
 }
 
+/* CLCONV_TEST_ALGORITHM, the only algorithm that is to be tried; NULL for all. */
+static inline const char *asked_algorithm(void) {
+    const char *name = getenv("CLCONV_TEST_ALGORITHM");
+    return name && *name ? name : NULL;
+}
+
 /*
  * Whether an algorithm is tried on a problem that it takes. Each activation costs it a program, and
  * compiling takes most of the tests' time, while all kernels share the text of the epilogue. So
@@ -36,6 +42,8 @@ static inline int close_all_devices(void **state) {
 static inline bool is_tried(clconv_device *device, const clconv_problem *problem,
                             const char *algorithm) {
     size_t row = 0;
+    if (asked_algorithm() && strcmp(asked_algorithm(), algorithm) != 0)
+        return false;
     if (problem->activation <= CLCONV_RELU || strncmp(algorithm, "direct", 6) == 0 ||
         strcmp(algorithm, "host") == 0)
         return true;
