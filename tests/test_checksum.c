@@ -100,6 +100,11 @@ static void check_case(const clconv_problem *problem, data_kind kind, double cha
         check_share(&c, share > 1 && worst == sum, share, "of a corrupted one");
         put(&c, bad, c.expected.values[bad]);
     }
+    if (!is_integer_type(problem->type)) {
+        put(&c, c.expected.count / 2, NAN);
+        share = worst_share(&c, &worst);
+        check_share(&c, isinf(share), share, "of one with a NaN");
+    }
     free_case(&c);
 }
 

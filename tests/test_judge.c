@@ -88,6 +88,37 @@ static void test_judge_exact_needs_every_bit(void **state) {
     free_case(&c);
 }
 
+/* The gradient of a bias lies behind that of the weights, and samples are of either. */
+static void test_judge_places_in_two_tensors(void **state) {
+    enum { WEIGHTS = 3 * 2 * 2 * 2 };
+    clconv_problem problem;
+    case_data data;
+    expected_output whole, some;
+    (void)state;
+    assert_ok(clconv_problem_parse(&problem, "ic2ih5_oc3kh2_dir=backward_weights_bias"));
+    assert_ok(case_data_make(&data, &problem, DATA_EXACT, 5));
+    assert_ok(expectation_make(&whole, &data));
+    assert_ok(expectation_allocate(&some, 2, 1));
+    unsigned char *bias = data.result + case_result_offset(&data, CLCONV_BIAS);
+    some.places[0] = 5;
+    some.places[1] = WEIGHTS + 1;
+    for (size_t i = 0; i < 2; ++i)
+        some.values[i] = whole.values[some.places[i]];
+    clconv_element_set(data.result, CLCONV_F32, GUARD_ELEMENTS + 5, some.values[0]);
+    clconv_element_set(bias, CLCONV_F32, GUARD_ELEMENTS + 1, some.values[1]);
+    judgement j;
+    assert_ok(judge(&j, &data, data.result, &some));
+    assert_int_equal(j.judged, 2);
+    assert_int_equal(j.wrong, 0);
+    clconv_element_set(bias, CLCONV_F32, GUARD_ELEMENTS + 1, some.values[1] + 1);
+    assert_ok(judge(&j, &data, data.result, &some));
+    assert_int_equal(j.wrong, 1);
+    assert_int_equal(j.first, WEIGHTS + 1);
+    expectation_free(&some);
+    expectation_free(&whole);
+    case_data_free(&data);
+}
+
 /* A dropped term that the proven bound hides. */
 static void test_judge_alarm_on_many_terms(void **state) {
     judged_case c;
@@ -154,6 +185,7 @@ int main(void) {
         cmocka_unit_test(test_judge_bound_decides),
         cmocka_unit_test(test_judge_nan_and_infinity_are_wrong),
         cmocka_unit_test(test_judge_exact_needs_every_bit),
+        cmocka_unit_test(test_judge_places_in_two_tensors),
         cmocka_unit_test(test_judge_alarm_on_many_terms),
         cmocka_unit_test(test_alarm_scale_is_never_above_the_bound),
         cmocka_unit_test(test_ulp_distance_counts_numbers),

@@ -94,6 +94,34 @@ static void test_verify_case_that_is_wrong(void **state) {
     assert_int_equal(t.verdicts[VERDICT_WRONG], 1);
 }
 
+/* The weights and the bias of one output channel. */
+static double last_channel_is_off(const clconv_problem *p, const size_t *place, double right) {
+    const size_t channels = p->direction == CLCONV_BACKWARD_DATA ? p->in_channels : p->out_channels;
+    const size_t axis = p->direction == CLCONV_BACKWARD_WEIGHTS ? 0 : 1;
+    return place[axis] + 1 == channels && place[3] + place[4] == 0 ? right + 1 : right;
+}
+
+static void test_verify_case_that_is_sampled(void **state) {
+    static const struct {
+        const char *text, *method;
+    } rows[] = {{"mb2_ic8ih20_oc33kh3", "66 checksums"},
+                {"mb2_ic33ih20_oc8kh3_dir=backward_data", "66 checksums"},
+                {"mb2_ic8ih20_oc33kh3_dir=backward_weights_bias", "33 checksums"},
+                {"mb2_ic8ih20_oc33kh3_dir=transposed", "66 checksums"}};
+    verify_options options = usual;
+    (void)state;
+    options.algorithm = "host";
+    options.sampled = true;
+    for (size_t i = 0; i < COUNT_OF(rows); ++i) {
+        tally t = tried(rows[i].text, &options, NULL);
+        assert_int_equal(t.verdicts[VERDICT_PASSED], 1);
+        if (!strstr(t.last.method, rows[i].method))
+            fail_msg("%s is judged by %s", rows[i].text, t.last.method);
+        t = tried(rows[i].text, &options, last_channel_is_off);
+        assert_int_equal(t.verdicts[VERDICT_WRONG], 1);
+    }
+}
+
 /* Everything is clamped to zero, so that an output of zeros is right and proves nothing. */
 static void test_verify_case_that_proves_nothing(void **state) {
     verify_options options = usual;
@@ -127,6 +155,7 @@ int main(void) {
         cmocka_unit_test(test_verify_worked_by_an_algorithm_that_rounds),
         cmocka_unit_test(test_verify_case_asks_every_algorithm_of_its_direction),
         cmocka_unit_test(test_verify_case_that_is_wrong),
+        cmocka_unit_test(test_verify_case_that_is_sampled),
         cmocka_unit_test(test_verify_case_that_proves_nothing),
         cmocka_unit_test(test_verify_case_beyond_a_limit),
     };

@@ -13,14 +13,15 @@ typedef struct patient {
     clconv_problem problem;
     case_data data;
     expected_output expected;
-    size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES]; /* of the output */
+    const tensor_image *image; /* of what is computed, and its shape */
+    size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
     unsigned violations;
 } patient;
 
 /* ---- elements of the result ---- */
 
 static unsigned char *tensor_of(const patient *p) {
-    return p->data.result + GUARD_ELEMENTS * p->data.images[CLCONV_OUTPUT].element;
+    return p->data.result + GUARD_ELEMENTS * p->image->element;
 }
 
 static size_t in_memory(const patient *p, size_t dense) {
@@ -30,8 +31,7 @@ static size_t in_memory(const patient *p, size_t dense) {
 }
 
 static void put(patient *p, size_t dense, double value) {
-    clconv_element_set(tensor_of(p), p->data.images[CLCONV_OUTPUT].type, in_memory(p, dense),
-                       value);
+    clconv_element_set(tensor_of(p), p->image->type, in_memory(p, dense), value);
 }
 
 static size_t plane_of(const patient *p) {
@@ -52,7 +52,7 @@ static void nothing(patient *p) {
 static void one_ulp(patient *p) {
     /* The lowest bit, in whichever byte this machine has it. */
     const uint16_t one = 1;
-    size_t size = p->data.images[CLCONV_OUTPUT].element;
+    size_t size = p->image->element;
     size_t low = *(const unsigned char *)&one ? 0 : size - 1;
     tensor_of(p)[in_memory(p, middle(p)) * size + low] ^= 1;
 }
@@ -76,9 +76,8 @@ static void stale_tile(patient *p) {
 }
 
 static void unwritten_element(patient *p) {
-    const tensor_image *output = &p->data.images[CLCONV_OUTPUT];
-    poison_fill(tensor_of(p) + in_memory(p, middle(p)) * output->element, output->element,
-                POISON_FIRST);
+    const size_t size = p->image->element;
+    poison_fill(tensor_of(p) + in_memory(p, middle(p)) * size, size, POISON_FIRST);
 }
 
 static void swapped_channels(patient *p) {
@@ -110,7 +109,7 @@ static void guard_before(patient *p) {
 
 /* Between the elements of a view whose rows are two elements too long. */
 static void gap_in_view(patient *p) {
-    tensor_of(p)[p->extent[4] * p->data.images[CLCONV_OUTPUT].element] ^= 1;
+    tensor_of(p)[p->extent[4] * p->image->element] ^= 1;
     p->violations |=
         output_guard_was_written(&p->data, POISON_FIRST, p->data.result) ? VIOLATION_OUTSIDE : 0;
 }
@@ -128,7 +127,7 @@ static void input_write(patient *p) {
 }
 
 static void other_bits(patient *p) {
-    size_t first, size = p->data.images[CLCONV_OUTPUT].size;
+    size_t first, size = p->image->size;
     unsigned char *again = malloc(size);
     if (!again)
         return;
@@ -177,11 +176,13 @@ static clconv_status admit(patient *p, const char *problem, data_kind kind) {
     clconv_status status;
     memset(p, 0, sizeof *p);
     if ((status = clconv_problem_parse(&p->problem, problem)) ||
-        (status = clconv_tensor_shape(p->extent, p->stride, &p->problem, CLCONV_OUTPUT)) ||
+        (status =
+             clconv_tensor_shape(p->extent, p->stride, &p->problem, case_computed(&p->problem))) ||
         (status = case_data_make(&p->data, &p->problem, kind, 1)) ||
         (status = expectation_make(&p->expected, &p->data)))
         return status;
-    poison_fill(p->data.result, p->data.images[CLCONV_OUTPUT].size, POISON_FIRST);
+    p->image = &p->data.images[case_computed(&p->problem)];
+    poison_fill(p->data.result, p->data.result_size, POISON_FIRST);
     for (size_t i = 0; i < p->expected.count; ++i)
         put(p, i, p->expected.values[i]);
     return CLCONV_OK;
@@ -239,16 +240,26 @@ static size_t unsampled(const expected_output *samples, size_t count) {
     return 0;
 }
 
-static int try_checksums(bool is_brief) {
+static const struct {
+    const char *direction, *problem;
+} sampled[] = {
+    {"forward", "ic8ih40iw40_oc8kh3kw3_ph1pw1_sw2"},
+    {"backward_data", "ic8ih40iw40_oc8kh3kw3_ph1pw1_sw2_dir=backward_data"},
+    {"backward_weights", "ic32ih9iw9_oc16kh5kw5_ph1pw1_sw2_dir=backward_weights"},
+    {"transposed", "ic8ih40iw20_oc8kh3kw3_ph1pw1_sw2_dir=transposed"},
+};
+
+static int try_checksums(size_t row, bool is_brief) {
     patient p;
     expected_output samples = {0};
     checksum sums = {0};
     judgement seen, corrupted;
     double clean = 1, share = 0;
     size_t worst;
+    char name[64];
     int missed = 1;
     clconv_status status;
-    if (!(status = admit(&p, "ic8ih40iw40_oc8kh3kw3_ph1pw1_sw2", DATA_EXACT)) &&
+    if (!(status = admit(&p, sampled[row].problem, DATA_EXACT)) &&
         !(status = expectation_sample(&samples, &p.data, 1, NULL)) &&
         !(status = checksum_make(&sums, &p.data, 1)) &&
         !(status = judge(&seen, &p.data, p.data.result, &samples)) &&
@@ -257,10 +268,12 @@ static int try_checksums(bool is_brief) {
         put(&p, i, p.expected.values[i] + 1);
         if (!(status = judge(&corrupted, &p.data, p.data.result, &samples)))
             status = checksum_worst(&share, &worst, &sums, &p.data);
-        missed = tell(is_brief, !status && !seen.wrong && clean == 0, "correct, sampled",
-                      "samples and checksums agree with it") +
-                 tell(is_brief, !status && !corrupted.wrong && share > 1,
-                      "one element that is not sampled", "its channel's checksum differs");
+        snprintf(name, sizeof name, "correct, sampled, %s", sampled[row].direction);
+        missed = tell(is_brief, !status && !seen.wrong && clean == 0, name,
+                      "samples and checksums agree with it");
+        snprintf(name, sizeof name, "unsampled, %s", sampled[row].direction);
+        missed += tell(is_brief, !status && !corrupted.wrong && share > 1, name,
+                       "the checksum that it is in differs");
     }
     if (status)
         tell(is_brief, 0, "samples and checksums", clconv_last_message());
@@ -304,7 +317,8 @@ int self_test(bool is_brief) {
     int missed = 0;
     for (size_t row = 0; row < sizeof corruptions / sizeof corruptions[0]; ++row)
         missed += try_corruption(row, is_brief);
-    missed += try_checksums(is_brief);
+    for (size_t row = 0; row < sizeof sampled / sizeof sampled[0]; ++row)
+        missed += try_checksums(row, is_brief);
     missed += try_sabotage(is_brief);
     printf("%s\n", missed ? "self-test failed"
                           : "self-test passed: every corruption was caught, and nothing else");
