@@ -122,13 +122,17 @@ static void test_verify_case_that_is_sampled(void **state) {
     }
 }
 
-/* Everything is clamped to zero, so that an output of zeros is right and proves nothing. */
+/* Where everything is clamped to zero, an output of zeros is right and proves nothing. */
 static void test_verify_case_that_proves_nothing(void **state) {
     verify_options options = usual;
     (void)state;
     options.algorithm = "direct";
     tally t = tried("ic3ih8_oc4kh3_act=clamp:0:0", &options, all_zero);
     assert_int_equal(t.verdicts[VERDICT_MISTRUSTED], 1);
+    /* Everything overflows, and no bound says how far it may be off. */
+    t = tried("ic3ih8_oc4kh3_type=f16_alpha=1e9", &options, NULL);
+    assert_int_equal(t.verdicts[VERDICT_MISTRUSTED], 1);
+    assert_non_null(strstr(t.last.reason, "all 144 elements are infinite"));
 }
 
 static void check_left_out(const verify_options *options, const char *why) {

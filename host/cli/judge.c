@@ -200,6 +200,7 @@ static void judge_element(judging *j, size_t index, size_t dense, size_t in_memo
         v->first = dense;
     v->wrong += (size_t)is_wrong;
     v->suspicious += (size_t)is_suspicious;
+    v->unbounded += (size_t) !!isinf(e.bound);
     v->alarm_share = fmax(v->alarm_share, e.alarm_share);
     if (v->judged++ == 0 || e.share > v->share) {
         v->share = e.share;

@@ -29,6 +29,7 @@ typedef struct judgement {
     size_t judged;        /* elements that were looked at */
     size_t wrong;         /* of these, outside their bound */
     size_t suspicious;    /* inside it, but beyond the alarm */
+    size_t unbounded;     /* with an infinite bound, of which nothing is known */
     double share;         /* largest error as a share of its bound; infinite for a NaN */
     double alarm_share;   /* largest error as a share of the alarm's scale */
     size_t worst;         /* dense index of the element of the larger share */

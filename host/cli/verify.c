@@ -123,6 +123,10 @@ void give_verdict(report *r, const expected_output *expected) {
         r->verdict = VERDICT_MISTRUSTED;
         snprintf(r->reason, sizeof r->reason, "only %zu of %zu reference values are not zero",
                  expected->nonzero, expected->count);
+    } else if (j->unbounded == j->judged) {
+        r->verdict = VERDICT_MISTRUSTED;
+        snprintf(r->reason, sizeof r->reason, "the bounds of all %zu elements are infinite",
+                 j->judged);
     } else {
         r->verdict = VERDICT_PASSED;
     }

@@ -11,7 +11,7 @@ typedef enum verdict {
     VERDICT_SUSPICIOUS,  /* inside the bound, but further off than rounding gets by chance */
     VERDICT_FAILED,      /* a call returned an error */
     VERDICT_CRASHED,     /* the driver died or hung */
-    VERDICT_MISTRUSTED,  /* the reference is nearly all zero, so passing proves nothing */
+    VERDICT_MISTRUSTED,  /* the reference is nearly all zero or unbounded: passing proves nothing */
     VERDICT_UNSUPPORTED, /* the algorithm refuses */
     VERDICTS
 } verdict;
