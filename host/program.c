@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include "cache.h"
+#include "file.h"
 #include "kernel_source.h"
 #include "opencl.h"
 
@@ -93,6 +94,13 @@ static cl_uint place_of(cl_program program, cl_device_id id, cl_uint *count) {
     return place;
 }
 
+/* Whether there is a folder to keep binaries in. Where there is none, none is asked for: PoCL
+ * compiles every kernel once more for it. */
+static int are_kept(void) {
+    char folder[CLCONV__PATH_SIZE];
+    return !clconv_cache_folder(folder, sizeof folder) && *folder;
+}
+
 static void store(cl_program program, const clconv_device *device, const char *key) {
     size_t sizes[MOST_CONTEXT_DEVICES];
     unsigned char *binaries[MOST_CONTEXT_DEVICES] = {NULL};
@@ -114,7 +122,7 @@ static clconv_status build(cl_program *program, clconv_device *device, const rec
     if (build_binary(program, device, r))
         return CLCONV_OK;
     clconv_status status = build_source(program, device, r);
-    if (!status)
+    if (!status && are_kept())
         store(*program, device, r->key);
     return status;
 }

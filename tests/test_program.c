@@ -1,6 +1,7 @@
 /* Programs are taken from disk where they were built before, and built anew where that is damaged.
  */
 #include "program.h"
+#include "support/own_cache.h"
 #include "support/run.h"
 
 #include <dirent.h>
@@ -9,8 +10,6 @@
 #include <unistd.h>
 
 enum { MOST = 64, PATH_BYTES = 512 };
-
-static char folder[64];
 
 static clconv_device *open_device(void) {
     clconv_device_info infos[MAX_DEVICES];
@@ -21,18 +20,6 @@ static clconv_device *open_device(void) {
         skip_because("there is no OpenCL device");
     assert_ok(clconv_device_open(&device, infos[0].selector));
     return device;
-}
-
-static int set_up(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/clconv-programs-XXXXXX");
-    return !mkdtemp(folder) || setenv("CLCONV_CACHE_DIR", folder, 1) ? -1 : 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    assert_ok(clconv_cache_clear(NULL));
-    return rmdir(folder);
 }
 
 /* How many programs the folder has; all of them are whole. */
@@ -67,11 +54,11 @@ static void check_result(clconv_device *device) {
 /* Calls change(path) on every file of the folder. */
 static void change_files(void (*change)(const char *path)) {
     char path[PATH_BYTES];
-    DIR *d = opendir(folder);
+    DIR *d = opendir(own_cache);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));)
         if (*e->d_name != '.') {
-            snprintf(path, sizeof path, "%s/%.200s", folder, e->d_name);
+            snprintf(path, sizeof path, "%s/%.200s", own_cache, e->d_name);
             change(path);
         }
     closedir(d);
@@ -164,9 +151,12 @@ static void test_device_program_for_many_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_device_program_from_disk, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_device_program_from_disk_is_used, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_device_program_for_many_threads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_device_program_from_disk, make_own_cache,
+                                        remove_own_cache),
+        cmocka_unit_test_setup_teardown(test_device_program_from_disk_is_used, make_own_cache,
+                                        remove_own_cache),
+        cmocka_unit_test_setup_teardown(test_device_program_for_many_threads, make_own_cache,
+                                        remove_own_cache),
     };
     return run_group(tests);
 }

@@ -7,7 +7,7 @@
 #include "support/generator.h"
 #include "support/run.h"
 
-enum { DEFAULT_COUNT = 300 };
+enum { DEFAULT_COUNT = 2000 };
 
 typedef struct tally {
     size_t runs;

@@ -59,7 +59,7 @@ void random_training(clconv_problem *p, uint64_t *s) {
 }
 
 size_t random_meanings(clconv_problem meanings[MOST_MEANINGS], size_t problems, uint64_t *state) {
-    const size_t fewest = 8, problems_each = 50, wanted = fewest + problems / problems_each;
+    const size_t fewest = 8, problems_each = 100, wanted = fewest + problems / problems_each;
     const size_t count = wanted < MOST_MEANINGS ? wanted : MOST_MEANINGS;
     for (size_t i = 0; i < count; ++i) {
         meanings[i] = (clconv_problem)CLCONV_PROBLEM_INIT;
