@@ -20,8 +20,8 @@ typedef struct operand {
 } operand;
 
 /*
- * What is computed is summed over its places, so that only those of the source that meet them
- * count; their weighted sums are kept for each place of the third, the factor.
+ * Of the two tensors that are read, the source is summed first, with the weights of the computed
+ * elements that it meets: one sum, a window, for each place of the factor, to be multiplied by it.
  */
 static const struct {
     case_side source, factor;
