@@ -88,14 +88,25 @@ static int is_mild(double factor) {
     return fabs(factor) <= 4 && factor * 4 == floor(factor * 4);
 }
 
+/*
+ * The largest integer in exact data: sums stay below 2^24 of their smallest steps, which are
+ * quarters where alpha or beta is none. 0 where sums are so long that even ones do not.
+ */
+static int exact_magnitude(const clconv_problem *p) {
+    const int is_whole = p->alpha == floor(p->alpha) && p->beta == floor(p->beta);
+    const double steps = fmax(1, fabs(p->alpha)) * (is_whole ? 1 : 4), epilogue = 1000;
+    for (int magnitude = 3; magnitude > 0; magnitude -= 2)
+        if (case_taps(p) * magnitude * magnitude * steps + epilogue < 0x1p24)
+            return magnitude;
+    return 0;
+}
+
 int case_is_exact(const clconv_problem *p) {
     int activation_is_exact = p->activation == CLCONV_ACTIVATION_NONE ||
                               p->activation == CLCONV_RELU ||
                               (p->activation == CLCONV_CLAMP && is_mild(p->activation_a / 2) &&
                                is_mild(p->activation_b / 2));
-    /* |x| and |w| are at most 3; with alpha up to 4 in quarters a sum needs 9*16 units a tap. */
-    return activation_is_exact && is_mild(p->alpha) && is_mild(p->beta) &&
-           case_taps(p) * 9 * 16 + 1000 < 0x1p24;
+    return activation_is_exact && is_mild(p->alpha) && is_mild(p->beta) && exact_magnitude(p) > 0;
 }
 
 /* ---- poison ---- */
@@ -243,6 +254,7 @@ clconv_host_tensors case_data_tensors(const case_data *data) {
 typedef struct filler {
     const tensor_image *image;
     data_kind kind;
+    size_t magnitude; /* of exact data */
     uint64_t state;
 } filler;
 
@@ -253,7 +265,7 @@ static double draw(filler *f) {
     if (f->image->type == CLCONV_S32)
         return (double)random_below(&f->state, 2001) - 1000;
     if (f->kind == DATA_EXACT)
-        return (double)random_below(&f->state, 7) - 3;
+        return (double)random_below(&f->state, 2 * f->magnitude + 1) - (double)f->magnitude;
     return 2 * random_unit(&f->state) - 1;
 }
 
@@ -266,7 +278,7 @@ static void fill_element(void *context, size_t dense, size_t in_memory) {
 static clconv_status fill(const case_data *data, clconv_tensor tensor, uint64_t seed) {
     size_t extent[CLCONV_TENSOR_AXES], stride[CLCONV_TENSOR_AXES];
     const tensor_image *image = &data->images[tensor];
-    filler f = {image, data->kind, seed};
+    filler f = {image, data->kind, (size_t)exact_magnitude(&data->problem), seed};
     clconv_status status = clconv_tensor_shape(extent, stride, &data->problem, tensor);
     if (status || !image->size)
         return status;
