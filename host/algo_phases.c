@@ -101,9 +101,9 @@ static const clconv__algo *inner_row(const clconv__request *forward, const char 
     double best_seconds = 0;
     for (size_t i = 0; i < clconv__algo_count; ++i) {
         const clconv__algo *algo = &clconv__algos[i];
-        int is_wanted = name ? strcmp(algo->name, name) == 0 : !algo->bound;
-        if (!is_wanted || tried[i] || !clconv__algo_is_for(algo, forward->device) ||
-            clconv__algo_refuses(refusal, algo, forward))
+        int is_wanted = name ? strcmp(algo->name, name) == 0
+                             : !algo->bound && clconv__algo_is_for(algo, forward->device);
+        if (!is_wanted || tried[i] || clconv__algo_refuses(refusal, algo, forward))
             continue;
         double seconds = forward_seconds(algo, forward);
         if (!best || seconds < best_seconds) {
