@@ -60,9 +60,10 @@ static void test_svg_axes_many_decades(void **state) {
 }
 
 static void write_file(FILE *f) {
-    const double values[] = {100, 1, 0};
+    const double xs[] = {0, 1, 2}, ys[] = {100, 1, 0};
     svg_begin_file(f, "title");
-    svg_curve(f, &steps, &decades, values, 3);
+    svg_curve(f, 0, &steps, &decades, NULL, ys, 3);
+    svg_curve(f, 9, &steps, &decades, xs, ys, 2);
     svg_end(f);
 }
 
@@ -71,6 +72,7 @@ static void test_svg_begin_file_stands_alone(void **state) {
     (void)state;
     assert_int_equal(strncmp(text, "<svg xmlns=\"http://www.w3.org/2000/svg\"", 39), 0);
     assert_non_null(strstr(text, "prefers-color-scheme:dark"));
+    assert_non_null(strstr(text, "class=\"curve c1\" points=\"100.0,0.0 100.2,100.0\""));
     assert_non_null(strstr(text, "points=\"100.0,0.0 100.2,100.0 100.4,200.0\""));
     assert_non_null(strstr(text, "</svg>\n"));
 }

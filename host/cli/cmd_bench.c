@@ -1,6 +1,9 @@
 #include "args.h"
+#include "bench_plot.h"
 #include "case_list.h"
 #include "cli.h"
+#include "outfile.h"
+#include "peak.h"
 #include "timing.h"
 
 #include <math.h>
@@ -13,6 +16,7 @@ typedef struct options {
     args_strings cases;
     const char *device;
     const char *algo;
+    const char *plot;
     uint64_t rounds;
     double seconds;
     bool compare_estimate;
@@ -30,6 +34,8 @@ static const args_option option_table[] = {
                 "begin no more runs of an algorithm after so many (default 2)"),
     ARGS_OPTION(options, compare_estimate, "compare-estimate", NULL,
                 "time all, and tell how much slower than the fastest the chosen one is"),
+    ARGS_OPTION(options, plot, "plot", "FILE.svg",
+                "draw time over work; problems n\"NAME:...\" make a curve"),
     ARGS_OPTION(options, json, "json", NULL, CLI_JSON_HELP),
 };
 
@@ -39,10 +45,12 @@ static const args_spec spec = {
     .positional_min = 0,
     .positional_max = ARGS_ANY,
     .description =
-        "Times algorithms on a device: creating the plan, the first run, and the median of "
-        "further\n"
-        "runs. Tensors lie in the device's memory and weights are packed before; a run lasts from\n"
-        "enqueuing to the end. Nothing is verified here: that is what 'clconv verify' is for.\n",
+        "Times algorithms on a device: creating the plan, the first run, the median of further\n"
+        "runs with their spread (first to third quartile), and the time until enqueuing returns.\n"
+        "Tensors lie in the device's memory and weights are packed before; a run lasts from\n"
+        "enqueuing to the end. The peak is that of multiply-adds in registers, which algorithms\n"
+        "that save operations exceed. What is wrong is not timed: each result is held against\n"
+        "samples of the reference first ('clconv verify' does far more), exit code 1.\n",
     ARGS_TABLE(option_table),
 };
 
@@ -62,6 +70,8 @@ typedef struct session {
     size_t count, capacity;
     double slower;   /* sum of the logarithms of chosen over fastest, */
     size_t compared; /* and how many */
+    size_t wrong;    /* entries */
+    device_peak peak;
 } session;
 
 /* ---- timing ---------------------------------------------------------------------------------- */
@@ -92,6 +102,7 @@ static int time_one(session *s, const case_data *data, const char *algorithm, co
     if ((status = time_algorithm(&e->t, s->device, data, algorithm, &limits)))
         return cli_fail_status(spec.command, status);
     e->is_chosen = !algorithm || !strcmp(algorithm, chosen);
+    s->wrong += e->t.is_wrong;
     return CLI_OK;
 }
 
@@ -100,6 +111,8 @@ static double chosen_over_fastest(const session *s, size_t first) {
     double fastest = INFINITY, chosen = NAN;
 
     for (size_t i = first; i < s->count; i++) {
+        if (s->entries[i].t.is_wrong)
+            continue;
         fastest = fmin(fastest, s->entries[i].t.median);
         if (s->entries[i].is_chosen)
             chosen = s->entries[i].t.median;
@@ -117,8 +130,9 @@ static int time_all(session *s, const case_data *data, const char *chosen) {
             !clconv_algorithm_check(NULL, NULL, s->device, &data->problem, name))
             code = time_one(s, data, name, chosen);
     }
-    if (!code) {
-        s->slower += log(chosen_over_fastest(s, first));
+    const double ratio = chosen_over_fastest(s, first);
+    if (!code && !isnan(ratio)) {
+        s->slower += log(ratio);
         s->compared++;
     }
     return code;
@@ -168,19 +182,32 @@ static double gflops(const entry *e) {
     return clconv_problem_flops(&e->problem) / e->t.median * 1e-9;
 }
 
-static void print_entry(const entry *e) {
+static void print_right(const session *s, const entry *e) {
     char create[CLI_TEXT_SIZE], first[CLI_TEXT_SIZE], median[CLI_TEXT_SIZE];
-    char workspace[CLI_TEXT_SIZE], text[CLCONV_PROBLEM_TEXT_SIZE] = "";
+    char enqueue[CLI_TEXT_SIZE], workspace[CLI_TEXT_SIZE], peak[CLI_TEXT_SIZE] = "-";
 
     cli_format_seconds(create, e->t.create);
     cli_format_seconds(first, e->t.first);
     cli_format_seconds(median, e->t.median);
+    cli_format_seconds(enqueue, e->t.enqueue);
     cli_format_bytes(workspace, e->t.workspace);
+    if (s->peak.gflops > 0)
+        snprintf(peak, sizeof peak, "%.0f %%", 100 * gflops(e) / s->peak.gflops);
+    printf("%10s %10s %10s %6.0f %% %7.1f %6s %10s  %10s", create, first, median, 100 * e->t.spread,
+           gflops(e), peak, enqueue, workspace);
+}
+
+static void print_entry(const session *s, const entry *e) {
+    char text[CLCONV_PROBLEM_TEXT_SIZE] = "";
+
     if (!e->problem.name[0])
         (void)clconv_problem_format(text, sizeof text, &e->problem);
-    printf("%-17s %10s %10s %10s %7.1f  %10s  %c %s\n", e->t.algorithm, create, first, median,
-           gflops(e), workspace, e->is_chosen ? '*' : ' ',
-           e->problem.name[0] ? e->problem.name : text);
+    printf("%-17s ", e->t.algorithm);
+    if (e->t.is_wrong)
+        printf("WRONG: %s", e->t.reason);
+    else
+        print_right(s, e);
+    printf("  %c %s\n", e->is_chosen ? '*' : ' ', e->problem.name[0] ? e->problem.name : text);
     fflush(stdout);
 }
 
@@ -190,6 +217,8 @@ static int print_json(const session *s) {
 
     cJSON_AddStringToObject(object, "device", s->info.name);
     cJSON_AddStringToObject(object, "driver", s->info.driver);
+    if (s->peak.gflops > 0)
+        cJSON_AddNumberToObject(object, "peak_gflops", s->peak.gflops);
     for (size_t i = 0; i < s->count; i++) {
         const entry *e = &s->entries[i];
         cJSON *o = cJSON_CreateObject();
@@ -200,15 +229,64 @@ static int print_json(const session *s) {
         cJSON_AddBoolToObject(o, "chosen", e->is_chosen);
         cJSON_AddNumberToObject(o, "create_seconds", e->t.create);
         cJSON_AddNumberToObject(o, "first_seconds", e->t.first);
-        cJSON_AddNumberToObject(o, "seconds", e->t.median);
-        cJSON_AddNumberToObject(o, "runs", (double)e->t.runs);
         cJSON_AddNumberToObject(o, "workspace_bytes", (double)e->t.workspace);
         cJSON_AddItemToArray(entries, o);
+        if (e->t.is_wrong) {
+            cJSON_AddStringToObject(o, "wrong", e->t.reason);
+            continue;
+        }
+        cJSON_AddNumberToObject(o, "seconds", e->t.median);
+        cJSON_AddNumberToObject(o, "spread", e->t.spread);
+        cJSON_AddNumberToObject(o, "enqueue_seconds", e->t.enqueue);
+        cJSON_AddNumberToObject(o, "flops", clconv_problem_flops(&e->problem));
+        cJSON_AddNumberToObject(o, "runs", (double)e->t.runs);
     }
     if (s->compared)
         cJSON_AddNumberToObject(object, "chosen_over_fastest",
                                 exp(s->slower / (double)s->compared));
     return cli_print_json(spec.command, object);
+}
+
+static void free_points(bench_points *p) {
+    free(p->names);
+    free(p->flops);
+    free(p->seconds);
+}
+
+/* The chosen ones that are right. */
+static bool collect_points(bench_points *p, const session *s) {
+    p->names = malloc((s->count + 1) * sizeof *p->names);
+    p->flops = malloc((s->count + 1) * sizeof *p->flops);
+    p->seconds = malloc((s->count + 1) * sizeof *p->seconds);
+    if (!p->names || !p->flops || !p->seconds)
+        return false;
+    for (size_t i = 0; i < s->count; i++) {
+        const entry *e = &s->entries[i];
+        if (!e->is_chosen || e->t.is_wrong)
+            continue;
+        p->names[p->count] = e->problem.name;
+        p->flops[p->count] = clconv_problem_flops(&e->problem);
+        p->seconds[p->count++] = e->t.median;
+    }
+    return true;
+}
+
+static int write_plot(const session *s) {
+    bench_points points = {.count = 0};
+    outfile out = {.stream = NULL};
+    char message[MESSAGE_SIZE] = "out of memory";
+    bool ok = collect_points(&points, s);
+
+    if (ok && !points.count) {
+        snprintf(message, sizeof message, "there is nothing to draw in '%s'", s->o->plot);
+        ok = false;
+    }
+    if (ok && (ok = outfile_open(&out, s->o->plot, message))) {
+        bench_plot(out.stream, &points, s->peak.gflops);
+        ok = outfile_commit(&out, message);
+    }
+    free_points(&points);
+    return ok ? CLI_OK : cli_fail(spec.command, "%s", message);
 }
 
 static int run_cases(session *s) {
@@ -218,25 +296,27 @@ static int run_cases(session *s) {
     if (!s->o->json) {
         printf("%s (%s)\n\n", s->info.name, s->info.driver);
         cli_print_note(&s->info);
-        printf("%-17s %10s %10s %10s %7s  %10s  %s\n", "ALGORITHM", "CREATE", "FIRST", "MEDIAN",
-               "GFLOP/S", "WORKSPACE", "* CHOSEN; PROBLEM");
+        if (s->peak.gflops > 0)
+            printf("peak %.1f GFLOP/s\n\n", s->peak.gflops);
+        printf("%-17s %10s %10s %10s %8s %7s %6s %10s  %10s  %s\n", "ALGORITHM", "CREATE", "FIRST",
+               "MEDIAN", "SPREAD", "GFLOP/S", "PEAK", "ENQUEUE", "WORKSPACE", "* CHOSEN; PROBLEM");
     }
     for (size_t i = 0; i < s->cases.count && !code; i++) {
         code = time_problem(s, &s->cases.problems[i]);
         if (isatty(STDERR_FILENO))
             fputs("\r\033[K", stderr);
         for (; !code && !s->o->json && told < s->count; told++)
-            print_entry(&s->entries[told]);
+            print_entry(s, &s->entries[told]);
     }
-    if (code)
-        return code;
-    if (s->o->json)
-        return print_json(s);
-    if (s->compared)
+    if (!code && s->o->plot)
+        code = write_plot(s);
+    if (!code && s->o->json)
+        code = print_json(s);
+    else if (!code && s->compared)
         printf("\nthe chosen algorithms took %.2f times as long as the fastest, geometric mean of "
                "%zu\n",
                exp(s->slower / (double)s->compared), s->compared);
-    return CLI_OK;
+    return code || !s->wrong ? code : CLI_WRONG;
 }
 
 static int collect(session *s, int argc, char **argv) {
@@ -265,8 +345,10 @@ int cmd_bench(int argc, char **argv) {
         if ((status = clconv_device_open(&s.device, o.device)) ||
             (status = clconv_device_get_info(&s.info, s.device)))
             code = cli_fail_status(spec.command, status);
-        else
+        else {
+            peak_measure(&s.peak, s.device);
             code = run_cases(&s);
+        }
     }
     clconv_device_destroy(s.device);
     case_list_free(&s.cases);

@@ -249,7 +249,7 @@ static void draw(FILE *f, const job *j) {
     }
     svg_begin_file(f, "the loss over the steps");
     svg_axes(f, &x, &y, "step", "loss");
-    svg_curve(f, &x, &y, j->losses, j->count);
+    svg_curve(f, 0, &x, &y, NULL, j->losses, j->count);
     svg_end(f);
 }
 

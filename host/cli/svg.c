@@ -11,7 +11,9 @@ const char svg_style[] =
     "--s3:#c084fc;--s4:#facc15;--s5:#22d3ee;--s6:#f472b6;--s7:#94a3b8}}\n"
     "svg text{fill:var(--dim);font:13px system-ui,sans-serif}line.grid{stroke:var(--line)}"
     "line.axis{stroke:var(--dim)}line.roof{stroke:var(--fg);stroke-width:1.6}"
-    ".curve{fill:none;stroke:var(--s0);stroke-width:2}.page{fill:var(--bg)}"
+    ".curve{fill:none;stroke-width:2}.page{fill:var(--bg)}"
+    ".c0{stroke:var(--s0)}.c1{stroke:var(--s1)}.c2{stroke:var(--s2)}.c3{stroke:var(--s3)}"
+    ".c4{stroke:var(--s4)}.c5{stroke:var(--s5)}.c6{stroke:var(--s6)}.c7{stroke:var(--s7)}"
     ".bar{fill:var(--s0)}circle{fill-opacity:.75}"
     ".s0{fill:var(--s0)}.s1{fill:var(--s1)}.s2{fill:var(--s2)}.s3{fill:var(--s3)}"
     ".s4{fill:var(--s4)}.s5{fill:var(--s5)}.s6{fill:var(--s6)}.s7{fill:var(--s7)}\n";
@@ -92,10 +94,11 @@ void svg_axes(FILE *f, const svg_scale *x, const svg_scale *y, const char *below
             (y->from + y->to) / 2, beside);
 }
 
-void svg_curve(FILE *f, const svg_scale *x, const svg_scale *y, const double *values,
-               size_t count) {
-    fputs("<polyline class=\"curve\" points=\"", f);
+void svg_curve(FILE *f, size_t colour, const svg_scale *x, const svg_scale *y, const double *xs,
+               const double *ys, size_t count) {
+    fprintf(f, "<polyline class=\"curve c%zu\" points=\"", colour % 8);
     for (size_t i = 0; i < count; i++)
-        fprintf(f, "%s%.1f,%.1f", i ? " " : "", svg_at(x, (double)i), svg_at(y, values[i]));
+        fprintf(f, "%s%.1f,%.1f", i ? " " : "", svg_at(x, xs ? xs[i] : (double)i),
+                svg_at(y, ys[i]));
     fputs("\"/>\n", f);
 }

@@ -43,7 +43,8 @@ void svg_line(FILE *f, const char *class, double x1, double y1, double x2, doubl
 void svg_axes(FILE *f, const svg_scale *x, const svg_scale *y, const char *below,
               const char *beside);
 
-/** Lines from each value to the next, at 0, 1, 2 ... of the scale `x`. */
-void svg_curve(FILE *f, const svg_scale *x, const svg_scale *y, const double *values, size_t count);
+/** Lines from each value to the next, in one of eight colours; where xs is NULL, at 0, 1, 2 ... */
+void svg_curve(FILE *f, size_t colour, const svg_scale *x, const svg_scale *y, const double *xs,
+               const double *ys, size_t count);
 
 #endif

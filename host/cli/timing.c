@@ -2,6 +2,9 @@
 
 #include "timing.h"
 
+#include "sampled.h"
+#include "verify.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,37 +53,75 @@ static void release(bench *b) {
     clconv_plan_destroy(b->plan);
 }
 
-static clconv_status run(bench *b, double *seconds) {
+/* One run: seconds until the call returned, and until the result was there. */
+typedef struct moment {
+    double enqueued, done;
+} moment;
+
+static clconv_status run(bench *b, moment *m) {
     const double begin = now();
     const clconv_host_tensors tensors = case_data_tensors(b->data);
     clconv_status status = b->context
                                ? clconv_plan_enqueue(b->plan, b->queue, &b->tensors, 0, NULL, NULL)
                                : clconv_plan_run(b->plan, &tensors);
+    m->enqueued = now() - begin;
     if (!status && b->context && clFinish(b->queue) != CL_SUCCESS)
         status = CLCONV_OPENCL;
-    *seconds = now() - begin;
+    m->done = now() - begin;
     return status;
 }
 
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
+static int by_enqueued(const void *a, const void *b) {
+    const double x = ((const moment *)a)->enqueued, y = ((const moment *)b)->enqueued;
     return (x > y) - (x < y);
 }
 
+static int by_done(const void *a, const void *b) {
+    const double x = ((const moment *)a)->done, y = ((const moment *)b)->done;
+    return (x > y) - (x < y);
+}
+
+static void take_medians(timing *t, moment *moments) {
+    qsort(moments, t->runs, sizeof *moments, by_enqueued);
+    t->enqueue = moments[t->runs / 2].enqueued;
+    qsort(moments, t->runs, sizeof *moments, by_done);
+    t->median = moments[t->runs / 2].done;
+    t->spread = (moments[3 * t->runs / 4].done - moments[t->runs / 4].done) / t->median;
+}
+
 static clconv_status run_often(timing *t, bench *b, const timing_limits *limits) {
-    double *seconds = malloc(limits->rounds * sizeof *seconds);
-    clconv_status status = seconds ? run(b, &t->first) : CLCONV_OUT_OF_MEMORY;
+    moment *moments = malloc(limits->rounds * sizeof *moments);
+    clconv_status status = moments ? CLCONV_OK : CLCONV_OUT_OF_MEMORY;
     const double begin = now();
     for (t->runs = 0; !status && t->runs < limits->rounds; ++t->runs) {
         if (t->runs && now() - begin > limits->seconds)
             break;
-        status = run(b, &seconds[t->runs]);
+        status = run(b, &moments[t->runs]);
     }
-    if (!status) {
-        qsort(seconds, t->runs, sizeof *seconds, ascending);
-        t->median = seconds[t->runs / 2];
+    if (!status)
+        take_medians(t, moments);
+    free(moments);
+    return status;
+}
+
+/* Judges one more run, on copies of the tensors between guards. */
+static clconv_status prove(timing *t, clconv_device *device, const bench *b) {
+    const case_runs once = {.plain = 1};
+    const bool sums_are_exact = clconv_algorithm_is_exact(t->algorithm);
+    expected_output expected = {0};
+    case_result result;
+    report r = {.problem = &b->data->problem, .kind = b->data->kind};
+    clconv_status status = case_run(&result, b->plan, device, b->data, &once);
+    if (!status)
+        status = expectation_sample(&expected, b->data, 1, sums_are_exact ? NULL : t->algorithm);
+    expected.has_no_alarm = !sums_are_exact;
+    if (!status && !(status = judge(&r.judged, b->data, b->data->result, &expected))) {
+        r.violations = result.violations;
+        give_verdict(&r, &expected);
+        t->is_wrong = is_bad(r.verdict);
+        snprintf(t->reason, sizeof t->reason, "%s", r.reason);
     }
-    free(seconds);
+    expectation_free(&expected);
     return status;
 }
 
@@ -88,6 +129,7 @@ clconv_status time_algorithm(timing *t, clconv_device *device, const case_data *
                              const char *algorithm, const timing_limits *limits) {
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
     bench b = {.data = data};
+    moment first = {0, 0};
     memset(t, 0, sizeof *t);
     options.algorithm = algorithm;
     if (clconv_device_opencl(device, &b.context, NULL, &b.queue))
@@ -103,8 +145,9 @@ clconv_status time_algorithm(timing *t, clconv_device *device, const case_data *
     t->workspace = clconv_plan_workspace_size(b.plan);
     if (!status && b.context)
         status = upload(&b);
-    if (!status)
+    if (!status && !(status = run(&b, &first)) && !(status = prove(t, device, &b)) && !t->is_wrong)
         status = run_often(t, &b, limits);
+    t->first = first.done;
     release(&b);
     return status;
 }
