@@ -100,6 +100,41 @@ static inline ushort float_to_bf16(float value) {
 #define STORE(pointer, index, value) ((pointer)[index] = (value))
 #endif
 
+/* ---- vectors ---- */
+
+/*
+ * 16 floats anywhere in memory of an address space, and every other element of two vectors. Some
+ * compilers have vload16, vstore16 and .even in pieces, which are slow to be read back as a whole;
+ * those that let a vector's alignment be lowered, and name a permutation, make one instruction of it.
+ */
+#ifdef __clang__
+typedef float8 __attribute__((aligned(4))) loose8;
+typedef float16 __attribute__((aligned(4))) loose16;
+#define STORE8(space, v, to) (*(space loose8 *)(to) = (v))
+#define LOAD16(space, from) (*(space const loose16 *)(from))
+#define STORE16(space, v, to) (*(space loose16 *)(to) = (v))
+#define EVEN16(a, b)                                                                               \
+    __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+#define ODD16(a, b)                                                                                \
+    __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
+#else
+#define STORE8(space, v, to) vstore8((v), 0, (space float *)(to))
+#define LOAD16(space, from) vload16(0, (space const float *)(from))
+#define STORE16(space, v, to) vstore16((v), 0, (space float *)(to))
+#define EVEN16(a, b) ((float16)((a).even, (b).even))
+#define ODD16(a, b) ((float16)((a).odd, (b).odd))
+#endif
+
+/*
+ * Asks for what will be read soon. Processors foresee lines of memory one behind the other, but not
+ * the next channel's; OpenCL's own prefetch() is empty in some drivers.
+ */
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address))
+#else
+#define PREFETCH(address)
+#endif
+
 /* ---- epilogue ---- */
 
 /* The activation of a scalar or vector v of accumulators. */
@@ -181,7 +216,7 @@ static inline void finish16(float16 acc, scalars s, global const y_t *bias, glob
             v += bias[channel];
         v = ACTIVATE(v, s);
         if (count == 16)
-            vstore16(v, 0, y + index);
+            STORE16(global, v, y + index);
         else
             store_some(v, y + index, count);
         return;
@@ -193,3 +228,30 @@ static inline void finish16(float16 acc, scalars s, global const y_t *bias, glob
         finish(values[i], s, bias, residual, y, channel, index + i * step);
 }
 #endif
+
+/* ---- rows into local memory ---- */
+
+/* to[k] = from[k], k < count, where count is at least the width: the last vector overlaps. */
+#define COPY_VECTORS(width)                                                                        \
+    for (index_t k = 0;; k = min(k + width, count - width)) {                                      \
+        vstore##width(vload##width(0, from + k), 0, to + k);                                       \
+        if (k + width == count)                                                                    \
+            break;                                                                                 \
+    }
+
+static inline void copy_dense(local float *restrict to, global const float *restrict from,
+                              index_t count) {
+    if (count >= 16)
+        for (index_t k = 0;; k = min(k + 16, count - 16)) {
+            STORE16(local, LOAD16(global, from + k), to + k);
+            if (k + 16 == count)
+                break;
+        }
+    else if (count >= 8)
+        COPY_VECTORS(8)
+    else if (count >= 4)
+        COPY_VECTORS(4)
+    else
+        for (index_t k = 0; k < count; ++k)
+            to[k] = from[k];
+}

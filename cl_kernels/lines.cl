@@ -32,14 +32,6 @@
 #define PIXELS (16 * VECTORS)
 #define TAP_ROWS ((ROWS - 1) * STRIDE_H + KERNEL_H) /* that ROWS output rows see */
 
-/* to[k] = from[k], k < count, where count is at least the width: the last vector overlaps. */
-#define COPY_VECTORS(width)                                                                        \
-    for (index_t k = 0;; k = min(k + width, count - width)) {                                      \
-        vstore##width(vload##width(0, from + k), 0, to + k);                                       \
-        if (k + width == count)                                                                    \
-            break;                                                                                 \
-    }
-
 /* even[k] = from[2k], odd[k] = from[2k + 1], likewise. */
 #define SPLIT_VECTORS(width)                                                                       \
     for (index_t k = 0;; k = min(k + width, count - width)) {                                      \
@@ -51,23 +43,16 @@
     }
 
 #if TYPE == TYPE_F32
-static inline void copy_dense(local float *restrict to, global const float *restrict from,
-                              index_t count) {
-    if (count >= 16)
-        COPY_VECTORS(16)
-    else if (count >= 8)
-        COPY_VECTORS(8)
-    else if (count >= 4)
-        COPY_VECTORS(4)
-    else
-        for (index_t k = 0; k < count; ++k)
-            to[k] = from[k];
-}
-
 static inline void split_dense(local float *restrict even, local float *restrict odd,
                                global const float *restrict from, index_t count) {
     if (count >= 16)
-        SPLIT_VECTORS(16)
+        for (index_t k = 0;; k = min(k + 16, count - 16)) {
+            const float16 a = LOAD16(global, from + 2 * k), b = LOAD16(global, from + 2 * k + 16);
+            STORE16(local, EVEN16(a, b), even + k);
+            STORE16(local, ODD16(a, b), odd + k);
+            if (k + 16 == count)
+                break;
+        }
     else if (count >= 8)
         SPLIT_VECTORS(8)
     else
@@ -161,7 +146,7 @@ compute_group(geometry g, scalars s, local const float *restrict rows,
                                 float16 values[VECTORS];
                                 #pragma unroll
                                 for (int v = 0; v < VECTORS; ++v)
-                                    values[v] = vload16(v, at_tap);
+                                    values[v] = LOAD16(local, at_tap + v * 16);
                                 #pragma unroll
                                 for (int r = 0; r < ROWS; ++r) {
                                     const index_t h = t - r * STRIDE_H;

@@ -10,7 +10,11 @@
 #ifndef PIXELS
 #define PIXELS 7
 #endif
+#ifndef LINE_STEP
+#define LINE_STEP 0 /* elements between the inputs of neighbours; 0 where tiles may leave their row */
+#endif
 #define OC (16 * VECTORS)
+#define AHEAD 8 /* taps that are asked for before they are needed */
 
 /* packed[group][channel block][tap][OC], zeros behind the last channel; global size (taps, blocks). */
 kernel void vector_pack(const geometry g, const offsets at, global const w_t *restrict w,
@@ -58,8 +62,79 @@ kernel void vector_pad(const geometry g, const offsets at, global const x_t *res
             padded[w] = LOAD_X(g, x, from + (w - g.pad_w) * g.x_w);
 }
 
-#if TYPE == TYPE_F32 && !BLENDS && PIXELS % 7 == 0
+/* Where the pixels of a work-item's tile lie. */
+typedef struct {
+    index_t x, x_step[PIXELS]; /* element that the first tap of pixel 0 reads, and from it */
+    index_t y[PIXELS];         /* elements of the output */
+    int skipped, count;        /* pixels before are a neighbour's, those behind are none */
+} tile_places;
+
+/* Tiles do not leave their row; the last of it begins so that it ends where the row does. */
+static inline void find_in_line(tile_places *at, geometry g, index_t tile, index_t n) {
+    const index_t tiles_w = (g.out_w + PIXELS - 1) / PIXELS, row = tile / tiles_w;
+    const index_t wanted = tile % tiles_w * PIXELS, out_w = min(wanted, g.out_w - PIXELS);
+    const index_t out_h = row % g.out_h, out_d = row / g.out_h;
+    const index_t x = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h + out_w * LINE_STEP;
+    const index_t y = n * g.y_n + out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
+    #pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+        at->x_step[i] = i * LINE_STEP;
+        at->y[i] = y + i * g.y_w;
+    }
+    at->x = x;
+    at->skipped = (int)(wanted - out_w);
+    at->count = PIXELS;
+}
+/* Tiles go on in the next row; beyond the end they repeat the last pixel. */
+static inline void find_anywhere(tile_places *at, geometry g, index_t tile, index_t n) {
+    const index_t pixels = g.out_d * g.out_h * g.out_w;
+    index_t out_w = tile * PIXELS % g.out_w, rows = tile * PIXELS / g.out_w;
+    index_t out_h = rows % g.out_h, out_d = rows / g.out_h;
+    #pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+        const index_t x = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h +
+                          out_w * g.stride_w * g.x_w;
+        at->x = i == 0 ? x : at->x;
+        at->x_step[i] = x - at->x;
+        at->y[i] = n * g.y_n + out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
+        const int is_last = tile * PIXELS + i + 1 >= pixels;
+        const int ends_row = !is_last && out_w + 1 == g.out_w;
+        const int ends_plane = ends_row && out_h + 1 == g.out_h;
+        out_w = is_last ? out_w : ends_row ? 0 : out_w + 1;
+        out_h = ends_plane ? 0 : out_h + ends_row;
+        out_d += ends_plane;
+    }
+    at->skipped = 0;
+    at->count = (int)min(pixels - tile * PIXELS, (index_t)PIXELS);
+}
+
+/*
+ * panels[picture][group][tile][channel][PIXELS] of a kernel of one tap, whose tiles are all full; one
+ * work-item copies a tile. Global size (tiles, groups, pictures).
+ */
+kernel void vector_panels(const geometry g, const offsets at, global const x_t *restrict x,
+                          global float *restrict panels, const long panels_at) {
+    const index_t tile = (index_t)get_global_id(0), group = (index_t)get_global_id(1);
+    const index_t n = (index_t)get_global_id(2), tiles = (index_t)get_global_size(0);
+    tile_places place;
+    find_anywhere(&place, g, tile, n);
+    x += at.x + n * g.x_n + group * g.in_per_group * g.x_c + place.x;
+    panels += panels_at +
+              (((long)n * g.groups + group) * tiles + tile) * g.in_per_group * PIXELS;
+    for (index_t c = 0; c < g.in_per_group; ++c, x += g.x_c, panels += PIXELS) {
+        PREFETCH(x + AHEAD * g.x_c);
+        PREFETCH(x + AHEAD * g.x_c + place.x_step[PIXELS - 1]);
+        #pragma unroll
+        for (int i = 0; i < PIXELS; ++i)
+            panels[i] = LOAD_X(g, x, place.x_step[i]);
+    }
+}
+
+#if TYPE == TYPE_F32 && !BLENDS && (PIXELS == 7 || PIXELS == 14)
 #define HAS_LINE_STORES 1
+#define LINES (PIXELS == 7 ? 1 : 2) /* of eight pixels, which overlap */
+#define LINE_PIXELS (PIXELS == 7 ? 7 : 8)
+#define LINE_DISTANCE 6
 
 /* Rows become columns. */
 static inline void transpose8(float8 r[8]) {
@@ -82,7 +157,7 @@ static inline void transpose8(float8 r[8]) {
     }
 }
 
-/* Finishes and stores seven neighbouring pixels of eight channels: pixels[i] has the channels. */
+/* Finishes and stores neighbouring pixels of eight channels: pixels[i] has the channels. */
 static inline void finish_line(float8 pixels[8], scalars s, global const y_t *bias, global y_t *to,
                                index_t channel_step, int channels) {
     transpose8(pixels);
@@ -94,24 +169,26 @@ static inline void finish_line(float8 pixels[8], scalars s, global const y_t *bi
         if (s.has_bias)
             v += bias[o];
         v = ACTIVATE(v, s);
+#if LINE_PIXELS == 8
+        STORE8(global, v, to + o * channel_step);
+#else
         vstore4(v.lo, 0, to + o * channel_step);
         vstore4(v.s3456, 0, to + o * channel_step + 3); /* the fourth pixel twice */
+#endif
     }
 }
 #endif
 
-/*
- * Finishes `count` pixels of the tile of sums; `place` is the element of pixel i in channel 0.
- */
-#define FINISH_TILE(count, place)                                                                  \
+/* Finishes the pixels of a tile of sums; `place` is the element of pixel i in channel 0. */
+#define FINISH_TILE(first, end, place)                                                             \
     for (index_t o = 0; o < channels; ++o)                                                         \
-        for (int i = 0; i < (count); ++i)                                                          \
+        for (int i = (first); i < (end); ++i)                                                      \
             finish(tile_sums[i][o], s, bias, residual, y, channel + o, (place) + (channel + o) * g.y_c)
 
 /*
  * Global size (pixel tiles, channel blocks of all groups, pictures). The x strides are those of what
- * vector_pad wrote, or of the input itself where nothing needs padding; tap_from[tap] is where a tap
- * reads, seen from the first.
+ * vector_pad or vector_panels wrote, or of the input itself; tap_from[tap] is where a tap reads, seen
+ * from the first.
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 vector(const geometry g, const offsets at, const scalars s, global const float *restrict x,
@@ -122,22 +199,12 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
     index_t n = (index_t)get_global_id(2);
     index_t blocks = (g.out_per_group + OC - 1) / OC;
     index_t group = block / blocks, first = block % blocks * OC;
-    index_t pixels = g.out_d * g.out_h * g.out_w;
-    index_t x_from[PIXELS], y_to[PIXELS];
-    index_t out_w = tile * PIXELS % g.out_w, rows = tile * PIXELS / g.out_w;
-    index_t out_h = rows % g.out_h, out_d = rows / g.out_h;
-    #pragma unroll
-    for (int i = 0; i < PIXELS; ++i) { /* tiles beyond the end repeat the last pixel, unstored */
-        x_from[i] = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h +
-                    out_w * g.stride_w * g.x_w;
-        y_to[i] = n * g.y_n + out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
-        const int is_last = tile * PIXELS + i + 1 >= pixels;
-        const int ends_row = !is_last && out_w + 1 == g.out_w;
-        const int ends_plane = ends_row && out_h + 1 == g.out_h;
-        out_w = is_last ? out_w : ends_row ? 0 : out_w + 1;
-        out_h = ends_plane ? 0 : out_h + ends_row;
-        out_d += ends_plane;
-    }
+    tile_places place;
+#if LINE_STEP
+    find_in_line(&place, g, tile, n);
+#else
+    find_anywhere(&place, g, tile, n);
+#endif
 
     float16 sums[VECTORS][PIXELS];
     #pragma unroll
@@ -145,17 +212,20 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
         #pragma unroll
         for (int i = 0; i < PIXELS; ++i)
             sums[v][i] = 0;
-    x += x_at + n * g.x_n + group * g.in_per_group * g.x_c;
+    x += x_at + n * g.x_n + group * g.in_per_group * g.x_c + place.x;
     packed += packed_at + (long)block * g.step * OC;
     for (index_t tap = 0; tap < g.step; ++tap, packed += OC) {
         global const float *from = x + tap_from[tap];
+        global const float *next = x + tap_from[min(tap + AHEAD, g.step - 1)];
         float16 weights[VECTORS];
+        PREFETCH(next);
+        PREFETCH(next + place.x_step[PIXELS - 1]);
         #pragma unroll
         for (int v = 0; v < VECTORS; ++v)
-            weights[v] = vload16(v, packed);
+            weights[v] = LOAD16(global, packed + v * 16);
         #pragma unroll
         for (int i = 0; i < PIXELS; ++i) {
-            float value = from[x_from[i]];
+            float value = from[place.x_step[i]];
             #pragma unroll
             for (int v = 0; v < VECTORS; ++v)
                 sums[v][i] += weights[v] * value;
@@ -170,21 +240,21 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
     int is_line = 1; /* each pixel right behind the one before, in memory too */
     #pragma unroll
     for (int i = 1; i < PIXELS; ++i)
-        is_line &= y_to[i] - y_to[i - 1] == 1;
+        is_line &= place.y[i] - place.y[i - 1] == 1;
 #if HAS_LINE_STORES
-    if (is_line && tile * PIXELS + PIXELS <= pixels) {
+    if (is_line && !place.skipped && place.count == PIXELS) {
         #pragma unroll
-        for (int part = 0; part < 2 * VECTORS * (PIXELS / 7); ++part) {
-            const int half_of = part % 2, v = part / 2 % VECTORS, from = part / 2 / VECTORS * 7;
-            const int o = 16 * v + 8 * half_of;
+        for (int part = 0; part < 2 * VECTORS * LINES; ++part) {
+            const int half_of = part % 2, v = part / 2 % VECTORS;
+            const int from = part / 2 / VECTORS * LINE_DISTANCE, o = 16 * v + 8 * half_of;
             float8 eight[8];
             #pragma unroll
             for (int i = 0; i < 8; ++i) {
-                const float16 sixteen = sums[v][from + min(i, 6)];
+                const float16 sixteen = sums[v][from + min(i, LINE_PIXELS - 1)];
                 eight[i] = half_of ? sixteen.hi : sixteen.lo;
             }
             finish_line(eight, s, bias + channel + o,
-                        y + y_to[0] + from + (channel + o) * g.y_c, g.y_c, (int)channels - o);
+                        y + place.y[0] + from + (channel + o) * g.y_c, g.y_c, (int)channels - o);
         }
         return;
     }
@@ -195,10 +265,10 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
         #pragma unroll
         for (int v = 0; v < VECTORS; ++v)
             vstore16(sums[v][i], v, tile_sums[i]);
-    if (tile * PIXELS + PIXELS > pixels)
-        FINISH_TILE(pixels - tile * PIXELS, y_to[i]);
+    if (place.skipped || place.count < PIXELS)
+        FINISH_TILE(place.skipped, place.count, place.y[i]);
     else if (is_line)
-        FINISH_TILE(PIXELS, y_to[0] + i);
+        FINISH_TILE(0, PIXELS, place.y[0] + i);
     else
-        FINISH_TILE(PIXELS, y_to[i]);
+        FINISH_TILE(0, PIXELS, place.y[i]);
 }

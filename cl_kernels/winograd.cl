@@ -12,6 +12,8 @@
 #define TILES 7
 #endif
 #define OC (16 * VECTORS)
+#define LANES 16
+#define AHEAD 8 /* channels that are asked for before they are needed */
 
 /* One weight of 16 output channels, of which `count` are there. */
 static inline float16 load_channels(geometry g, global const w_t *restrict w, index_t from,
@@ -49,173 +51,262 @@ kernel void winograd_pack(const geometry g, const offsets at, global const w_t *
     }
 }
 
-/* Element q of eight tiles that lie side by side, M elements apart. */
+/* Elements r, M + r, 2*M + r, ... of a line: place r of 16 tiles that lie side by side. */
+static inline void split_columns(float16 columns[M], local const float *line) {
+    float16 parts[M];
+    #pragma unroll
+    for (int i = 0; i < M; ++i)
+        parts[i] = LOAD16(local, line + i * LANES);
 #if M == 4
-#define EVERY(line, q)                                                                             \
-    ((q) % 2 == 0                                                                                  \
-         ? (float16)(vload16(0, (line) + (q)).even, vload16(1, (line) + (q)).even).even            \
-         : (float16)(vload16(0, (line) + (q)-1).odd, vload16(1, (line) + (q)-1).odd).even)
+    const float16 even[2] = {EVEN16(parts[0], parts[1]), EVEN16(parts[2], parts[3])};
+    const float16 odd[2] = {ODD16(parts[0], parts[1]), ODD16(parts[2], parts[3])};
+    columns[0] = EVEN16(even[0], even[1]);
+    columns[1] = EVEN16(odd[0], odd[1]);
+    columns[2] = ODD16(even[0], even[1]);
+    columns[3] = ODD16(odd[0], odd[1]);
 #else
-#define EVERY(line, q) vload16(0, (line) + (q)).even
+    columns[0] = EVEN16(parts[0], parts[1]);
+    columns[1] = ODD16(parts[0], parts[1]);
 #endif
+}
+
+/* Six lines of the padded input, of which columns beyond the input stay zero. */
+static inline void copy_lines(local float *restrict lines, geometry g,
+                              global const x_t *restrict x, index_t from, index_t in_h) {
+    for (int r = 0; r < TS; ++r) {
+        local float *line = lines + r * g.step;
+        const index_t h = in_h + r;
+        if (h < 0 || h >= g.in_h) {
+            for (index_t q = 0; q < g.step; q += LANES)
+                STORE16(local, (float16)0, line + q);
+            continue;
+        }
+        const index_t row = from + h * g.x_h;
+        line += g.pad_w;
+#if TYPE == TYPE_F32
+        if (g.x_w == 1) {
+            copy_dense(line, x + row, g.in_w);
+            continue;
+        }
+#endif
+        for (index_t q = 0; q < g.in_w; ++q)
+            line[q] = LOAD_X(g, x, row + q * g.x_w);
+    }
+}
 
 /*
  * transformed[TS*TS][channel][tile] of `rows` rows of tiles from row `first_row`, counted through
- * all pictures; `step` is the length of a line in local memory: the padded input row and slack for
- * whole vectors. Global size (rows, channels).
+ * all pictures; channels lie `pitch` elements apart. A row is stored in whole vectors, whose ends
+ * the next row overwrites; behind the last there is room for them. `step` is the length of a line
+ * in local memory. Global size (channels).
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 winograd_input(const geometry g, const offsets at, global const x_t *restrict x,
                global float *restrict transformed, const long transformed_at,
-               const index_t first_row, local float *restrict lines) {
-    index_t row = first_row + (index_t)get_global_id(0), c = (index_t)get_global_id(1);
-    index_t tiles_h = (g.out_h + M - 1) / M, tiles_w = (g.out_w + M - 1) / M;
-    index_t tiles = tiles_w * (index_t)get_global_size(0);
-    index_t first_tile = tiles_w * (index_t)get_global_id(0);
-    index_t n = row / tiles_h, in_h = row % tiles_h * M - g.pad_h;
+               const index_t first_row, const index_t rows, const index_t pitch,
+               local float *restrict lines) {
+    const index_t c = (index_t)get_global_id(0);
+    const index_t tiles_h = (g.out_h + M - 1) / M, tiles_w = (g.out_w + M - 1) / M;
+    const long plane = (long)pitch * (index_t)get_global_size(0);
     x += at.x;
-    for (int r = 0; r < TS; ++r) {
-        local float *line = lines + r * g.step;
-        index_t h = in_h + r, from = n * g.x_n + c * g.x_c + h * g.x_h;
-        for (index_t q = 0; q < g.step; ++q)
-            line[q] = 0;
-        if (h < 0 || h >= g.in_h)
-            continue;
-        if (g.x_w == 1)
-            for (index_t q = 0; q < g.in_w; ++q)
-                line[g.pad_w + q] = LOAD_X(g, x, from + q);
-        else
-            for (index_t q = 0; q < g.in_w; ++q)
-                line[g.pad_w + q] = LOAD_X(g, x, from + q * g.x_w);
-    }
-    for (index_t q = 0; q < g.step; q += 16) {
-        float16 d[TS], t[TS];
-        #pragma unroll
-        for (int r = 0; r < TS; ++r)
-            d[r] = vload16(0, lines + r * g.step + q);
-        TRANSFORM_INPUT(t, d);
-        #pragma unroll
-        for (int r = 0; r < TS; ++r)
-            vstore16(t[r], 0, lines + r * g.step + q);
-    }
-    transformed += transformed_at + (long)c * tiles + first_tile;
-    long plane = (long)tiles * (index_t)get_global_size(1);
-    for (int r = 0; r < TS; ++r)
-        for (index_t tile = 0; tile < tiles_w; tile += 8) {
-            local const float *line = lines + r * g.step + tile * M;
-            float8 d[TS], t[TS];
+    transformed += transformed_at + (long)c * pitch;
+    for (index_t q = 0; q < TS * g.step; q += LANES)
+        STORE16(local, (float16)0, lines + q);
+    for (index_t i = 0; i < rows; ++i, transformed += tiles_w) {
+        const index_t n = (first_row + i) / tiles_h, tile_h = (first_row + i) % tiles_h;
+        copy_lines(lines, g, x, n * g.x_n + c * g.x_c, tile_h * M - g.pad_h);
+        for (index_t q = 0; q < g.step; q += LANES) {
+            float16 d[TS], t[TS];
             #pragma unroll
-            for (int q = 0; q < TS; ++q)
-                d[q] = EVERY(line, q);
+            for (int r = 0; r < TS; ++r)
+                d[r] = LOAD16(local, lines + r * g.step + q);
             TRANSFORM_INPUT(t, d);
-            index_t count = tiles_w - tile;
             #pragma unroll
-            for (int q = 0; q < TS; ++q) {
-                global float *to = transformed + (r * TS + q) * plane + tile;
-                if (count >= 8) {
-                    vstore8(t[q], 0, to);
-                } else {
-                    float values[8];
-                    vstore8(t[q], 0, values);
-                    for (index_t i = 0; i < count; ++i)
-                        to[i] = values[i];
-                }
-            }
+            for (int r = 0; r < TS; ++r)
+                STORE16(local, t[r], lines + r * g.step + q);
         }
+        for (int r = 0; r < TS; ++r)
+            for (index_t tile = 0; tile < tiles_w; tile += LANES) {
+                local const float *line = lines + r * g.step + tile * M;
+                float16 d[TS], t[TS];
+                split_columns(d, line);
+                #pragma unroll
+                for (int q = 0; q < 2; ++q) /* the first two columns of the tile behind each */
+                    d[M + q] = (float16)(d[q].s1, d[q].s2, d[q].s3, d[q].s4, d[q].s5, d[q].s6,
+                                         d[q].s7, d[q].s8, d[q].s9, d[q].sa, d[q].sb, d[q].sc,
+                                         d[q].sd, d[q].se, d[q].sf, line[LANES * M + q]);
+                TRANSFORM_INPUT(t, d);
+                #pragma unroll
+                for (int q = 0; q < TS; ++q)
+                    STORE16(global, t[q], transformed + (r * TS + q) * plane + tile);
+            }
+    }
+}
+
+#if TYPE == TYPE_F32 && !BLENDS
+#define HAS_VECTOR_STORES 1
+#if M == 4
+#define STORE_PIXELS(v, lanes, to) vstore4((v).lanes, 0, (to))
+#else
+#define STORE_PIXELS(v, lanes, to) vstore2((v).lanes.lo, 0, (to))
+#endif
+
+/*
+ * Stores M neighbouring pixels of 16 channels, `step` elements apart: done[q] has the channels of
+ * pixel q. In four rows of lanes the pixels of channels 0 to 3 come together, then 4 to 7, ...
+ */
+static inline void store_pixels(const float16 done[M], global float *restrict to, index_t step) {
+    const float16 a = done[0], b = done[1];
+    const float16 ab[2] = {
+        (float16)(a.s0, b.s0, a.s1, b.s1, a.s4, b.s4, a.s5, b.s5, a.s8, b.s8, a.s9, b.s9, a.sc,
+                  b.sc, a.sd, b.sd),
+        (float16)(a.s2, b.s2, a.s3, b.s3, a.s6, b.s6, a.s7, b.s7, a.sa, b.sa, a.sb, b.sb, a.se,
+                  b.se, a.sf, b.sf)};
+#if M == 4
+    const float16 c = done[2], d = done[3];
+    const float16 cd[2] = {
+        (float16)(c.s0, d.s0, c.s1, d.s1, c.s4, d.s4, c.s5, d.s5, c.s8, d.s8, c.s9, d.s9, c.sc,
+                  d.sc, c.sd, d.sd),
+        (float16)(c.s2, d.s2, c.s3, d.s3, c.s6, d.s6, c.s7, d.s7, c.sa, d.sa, c.sb, d.sb, c.se,
+                  d.se, c.sf, d.sf)};
+#else
+#define cd ab
+#endif
+    #pragma unroll
+    for (int i = 0; i < 4; ++i, to += step) {
+        const float16 p = ab[i / 2], q = cd[i / 2];
+        const float16 v = i % 2 == 0 ? (float16)(p.s0, p.s1, q.s0, q.s1, p.s4, p.s5, q.s4, q.s5,
+                                                 p.s8, p.s9, q.s8, q.s9, p.sc, p.sd, q.sc, q.sd)
+                                     : (float16)(p.s2, p.s3, q.s2, q.s3, p.s6, p.s7, q.s6, q.s7,
+                                                 p.sa, p.sb, q.sa, q.sb, p.se, p.sf, q.se, q.sf);
+        STORE_PIXELS(v, s0123, to);
+        STORE_PIXELS(v, s4567, to + 4 * step);
+        STORE_PIXELS(v, s89ab, to + 8 * step);
+        STORE_PIXELS(v, scdef, to + 12 * step);
+    }
+#undef cd
+}
+#endif
+
+/* Where the output pixels of a tile go, and how many of them there are. */
+typedef struct {
+    index_t channel, corner;
+    int channels, width, height;
+} target;
+
+/* Transforms the products of a tile's 16 channels back, which lie `step` elements apart. */
+static inline void finish_tile(local const float *restrict products, index_t step, geometry g,
+                               scalars s, global const y_t *bias, global const y_t *residual,
+                               global y_t *y, target to) {
+    float16 half_done[M][TS];
+    #pragma unroll
+    for (int q = 0; q < TS; ++q) {
+        float16 column[TS], done[M];
+        #pragma unroll
+        for (int r = 0; r < TS; ++r)
+            column[r] = LOAD16(local, products + (r * TS + q) * step);
+        TRANSFORM_OUTPUT(done, column);
+        #pragma unroll
+        for (int r = 0; r < M; ++r)
+            half_done[r][q] = done[r];
+    }
+#if HAS_VECTOR_STORES
+    if (to.channels == 16 && to.width == M && g.y_w == 1) {
+        const float16 biases = s.has_bias ? LOAD16(global, bias + to.channel) : (float16)0;
+        #pragma unroll
+        for (int r = 0; r < M; ++r) {
+            float16 done[M];
+            if (r >= to.height)
+                return;
+            TRANSFORM_OUTPUT(done, half_done[r]);
+            #pragma unroll
+            for (int q = 0; q < M; ++q)
+                done[q] = ACTIVATE(done[q] + biases, s);
+            store_pixels(done, y + to.corner + r * g.y_h, g.y_c);
+        }
+        return;
+    }
+#endif
+    for (int r = 0; r < to.height; ++r) {
+        float16 done[M];
+        float line[M][16];
+        TRANSFORM_OUTPUT(done, half_done[r]);
+        #pragma unroll
+        for (int q = 0; q < M; ++q)
+            vstore16(done[q], 0, line[q]);
+        for (int o = 0; o < to.channels; ++o)
+            for (int q = 0; q < to.width; ++q)
+                finish(line[q][o], s, bias, residual, y, to.channel + o,
+                       to.corner + r * g.y_h + o * g.y_c + q * g.y_w);
+    }
 }
 
 /*
- * Multiplies and transforms back. `step` is the number of tiles that winograd_input made. Global
- * size (groups of TILES tiles, channel blocks of all groups).
+ * Multiplies and transforms back `group_tiles` at a time, a multiple of TILES: the weights of a place
+ * serve all of them while they are in cache. `step` is the number of tiles that winograd_input made,
+ * `products` has the sums of all places, tiles and channels. Global size (groups of tiles, channel
+ * blocks of all groups).
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 winograd(const geometry g, const offsets at, const scalars s,
          global const float *restrict transformed, const long transformed_at,
          global const float *restrict packed, const long packed_at, const index_t first_row,
-         global const y_t *restrict bias, global const y_t *residual, global y_t *y) {
-    index_t first_tile = (index_t)get_global_id(0) * TILES, block = (index_t)get_global_id(1);
-    index_t blocks = (g.out_per_group + OC - 1) / OC;
-    index_t group = block / blocks, first = block % blocks * OC;
-    index_t tiles_h = (g.out_h + M - 1) / M, tiles_w = (g.out_w + M - 1) / M;
-    index_t from[TILES];
-    float16 products[TS * TS][TILES][VECTORS];
-    #pragma unroll
-    for (int i = 0; i < TILES; ++i) /* tiles beyond the end repeat the last one, unstored */
-        from[i] = min(first_tile + i, g.step - 1);
-    transformed += transformed_at + (long)group * g.in_per_group * g.step;
+         const index_t pitch, const index_t group_tiles, global const y_t *restrict bias,
+         global const y_t *residual, global y_t *y, local float *restrict products) {
+    const index_t first_tile = (index_t)get_global_id(0) * group_tiles;
+    const index_t block = (index_t)get_global_id(1);
+    const index_t blocks = (g.out_per_group + OC - 1) / OC;
+    const index_t group = block / blocks, first = block % blocks * OC;
+    const index_t tiles_h = (g.out_h + M - 1) / M, tiles_w = (g.out_w + M - 1) / M;
+    const index_t count = min(group_tiles, g.step - first_tile);
+    transformed += transformed_at + (long)group * g.in_per_group * pitch + first_tile;
     packed += packed_at + (long)block * TS * TS * g.in_per_group * OC;
-    for (int place = 0; place < TS * TS; ++place) {
-        global const float *x = transformed + (long)place * g.groups * g.in_per_group * g.step;
-        float16 sums[TILES][VECTORS];
-        #pragma unroll
-        for (int i = 0; i < TILES; ++i)
+    for (int place = 0; place < TS * TS; ++place, packed += g.in_per_group * OC) {
+        global const float *x = transformed + (long)place * g.groups * g.in_per_group * pitch;
+        for (index_t tile = 0; tile < count; tile += TILES) { /* beyond the end: unstored */
+            global const float *from = x + tile, *w = packed;
+            float16 sums[TILES][VECTORS];
             #pragma unroll
-            for (int v = 0; v < VECTORS; ++v)
-                sums[i][v] = 0;
-        for (index_t c = 0; c < g.in_per_group; ++c, x += g.step, packed += OC) {
-            float16 weights[VECTORS];
-            #pragma unroll
-            for (int v = 0; v < VECTORS; ++v)
-                weights[v] = vload16(v, packed);
-            #pragma unroll
-            for (int i = 0; i < TILES; ++i) {
-                float value = x[from[i]];
+            for (int i = 0; i < TILES; ++i)
                 #pragma unroll
                 for (int v = 0; v < VECTORS; ++v)
-                    sums[i][v] += weights[v] * value;
+                    sums[i][v] = 0;
+            for (index_t c = 0; c < g.in_per_group; ++c, from += pitch, w += OC) {
+                float16 weights[VECTORS];
+                PREFETCH(from + AHEAD * pitch);
+                PREFETCH(from + AHEAD * pitch + TILES - 1);
+                #pragma unroll
+                for (int v = 0; v < VECTORS; ++v)
+                    weights[v] = LOAD16(global, w + v * 16);
+                #pragma unroll
+                for (int i = 0; i < TILES; ++i) {
+                    const float value = from[i];
+                    #pragma unroll
+                    for (int v = 0; v < VECTORS; ++v)
+                        sums[i][v] += weights[v] * value;
+                }
             }
-        }
-        #pragma unroll
-        for (int i = 0; i < TILES; ++i)
             #pragma unroll
-            for (int v = 0; v < VECTORS; ++v)
-                products[place][i][v] = sums[i][v];
+            for (int i = 0; i < TILES; ++i)
+                #pragma unroll
+                for (int v = 0; v < VECTORS; ++v)
+                    STORE16(local, sums[i][v],
+                            products + (place * group_tiles + tile + i) * OC + v * 16);
+        }
     }
 
-    bias += at.bias;
-    residual += at.residual;
-    y += at.y;
-    for (int i = 0; i < TILES && first_tile + i < g.step; ++i)
+    for (index_t i = 0; i < count; ++i) {
+        const index_t tile = first_tile + i, row = first_row + tile / tiles_w;
+        const index_t n = row / tiles_h, out_h = row % tiles_h * M, out_w = tile % tiles_w * M;
         for (int v = 0; v < VECTORS; ++v) {
-            float16 half_done[M][TS];
-            #pragma unroll
-            for (int q = 0; q < TS; ++q) {
-                float16 column[TS], done[M];
-                #pragma unroll
-                for (int r = 0; r < TS; ++r)
-                    column[r] = products[r * TS + q][i][v];
-                TRANSFORM_OUTPUT(done, column);
-                #pragma unroll
-                for (int r = 0; r < M; ++r)
-                    half_done[r][q] = done[r];
-            }
-            index_t tile = first_tile + i, row = first_row + tile / tiles_w;
-            index_t n = row / tiles_h, out_h = row % tiles_h * M, out_w = tile % tiles_w * M;
-            index_t channel = group * g.out_per_group + first + v * 16;
-            int channels = (int)min(g.out_per_group - first - v * 16, (index_t)16);
-            int width = (int)min(g.out_w - out_w, (index_t)M);
-            index_t corner = n * g.y_n + out_h * g.y_h + out_w * g.y_w + channel * g.y_c;
-            #pragma unroll
-            for (int r = 0; r < M; ++r) {
-                float16 done[M];
-                float line[M][16];
-                if (out_h + r >= g.out_h)
-                    break;
-                TRANSFORM_OUTPUT(done, half_done[r]);
-                #pragma unroll
-                for (int q = 0; q < M; ++q)
-                    vstore16(done[q], 0, line[q]);
-                index_t to = corner + r * g.y_h;
-                if (width == M && g.y_w == 1)
-                    for (int o = 0; o < channels; ++o)
-                        for (int q = 0; q < M; ++q)
-                            finish(line[q][o], s, bias, residual, y, channel + o,
-                                   to + o * g.y_c + q);
-                else
-                    for (int o = 0; o < channels; ++o)
-                        for (int q = 0; q < width; ++q)
-                            finish(line[q][o], s, bias, residual, y, channel + o,
-                                   to + o * g.y_c + q * g.y_w);
-            }
+            target to;
+            to.channel = group * g.out_per_group + first + v * 16;
+            to.channels = (int)min(g.out_per_group - first - v * 16, (index_t)16);
+            to.width = (int)min(g.out_w - out_w, (index_t)M);
+            to.height = (int)min(g.out_h - out_h, (index_t)M);
+            to.corner = n * g.y_n + out_h * g.y_h + out_w * g.y_w + to.channel * g.y_c;
+            finish_tile(products + i * OC + v * 16, group_tiles * OC, g, s, bias + at.bias,
+                        residual + at.residual, y + at.y, to);
         }
+    }
 }

@@ -156,8 +156,30 @@ int clconv__weights_have_lanes(const clconv__request *request);
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);
 
+/** How a tile of the vector row finds its pixels: the third value of the tile. */
+enum {
+    CLCONV__ANYWHERE, /* each has its own address */
+    CLCONV__IN_LINE,  /* they lie side by side, in the input too */
+    CLCONV__IN_PANEL  /* the input is copied so that a tile's pixels of all channels lie together */
+};
+
+/** Output pixels that lie side by side, in the input too. */
+typedef struct clconv__line {
+    size_t width; /* pixels of a line */
+    size_t step;  /* elements between the inputs of two neighbours */
+    int is_plane; /* whole planes are one line, because nothing lies between their rows */
+} clconv__line;
+clconv__line clconv__line_of(const clconv__request *request);
+
+/** Whether the kernel has one tap, no padding, and tiles of so many pixels fill whole planes. */
+int clconv__has_panels(const clconv__request *request, size_t pixels);
+
 /** Floats that a padded input row takes in local memory, whole vectors of tiles of `out` outputs.
  */
 size_t clconv__winograd_line(const clconv__request *request, size_t out);
+
+/** Bytes of transformed input that are made and multiplied at a time, given those of the weights.
+ */
+size_t clconv__winograd_piece(size_t weights);
 
 #endif

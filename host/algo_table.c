@@ -215,13 +215,31 @@ static double seconds_tiled(const clconv__request *r, const clconv__tile *tile) 
 
 /* ---- vector ---- */
 
+/* The last value, how pixels are found, is no macro. */
 static const char *const vector_macros[] = {"VECTORS", "PIXELS", NULL};
-static const clconv__tile vector_tiles[] = {{{2, 7}}, {{1, 14}}, {{0}}};
+static const clconv__tile vector_tiles[] = {
+    {{2, 14, CLCONV__IN_PANEL}}, {{2, 7, CLCONV__IN_PANEL}},
+    {{2, 14, CLCONV__IN_LINE}},  {{2, 7, CLCONV__IN_LINE}},
+    {{1, 14, CLCONV__IN_LINE}},  {{2, 7, CLCONV__ANYWHERE}},
+    {{1, 14, CLCONV__ANYWHERE}}, {{0}},
+};
 
 /* Sixteen channels alone would leave half of the wider tile idle. */
-static int launch_vector(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
-    (void)l;
+static int is_wide_enough(const clconv__request *r, const clconv__tile *tile) {
     return tile->value[0] == 1 || (r->g.out_per_group - 1) % 32 >= 16;
+}
+
+/* The distance of neighbours is a number in the program where it is a common one. */
+static int launch_vector(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const clconv__line line = clconv__line_of(r);
+    const int in_panel = tile->value[2] == CLCONV__IN_PANEL;
+    if (!is_wide_enough(r, tile))
+        return 0;
+    if (tile->value[2] == CLCONV__ANYWHERE)
+        return 1;
+    snprintf(l->options, sizeof l->options, " -DLINE_STEP=%zu", in_panel ? 1 : line.step);
+    return in_panel ? clconv__has_panels(r, tile->value[1])
+                    : line.width >= tile->value[1] && line.step <= 2;
 }
 
 static int refuses_types(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
@@ -244,23 +262,39 @@ static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reque
     return refuses_types(refusal, r);
 }
 
-/* Besides the sums, each output costs a scalar store, and each work-item its beginning. */
+/* Besides the sums, each output costs its store, each work-item its beginning, and panels a copy.
+ */
 static double seconds_vector(const clconv__request *r, const clconv__tile *tile) {
-    double useful = filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
-                    filled(r->g.pixels, tile->value[1]);
-    double outputs =
-        (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
-    double items = (double)r->problem->batch * (double)r->problem->groups *
-                   (double)clconv__divide_up(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
-                   (double)clconv__divide_up(r->g.pixels, tile->value[1]);
-    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    return 2e-5 + seconds_at(r, 1.1e11 * useful, 1e9) + (0.6e-9 * outputs + 1e-7 * items) / units;
+    static const double rates[] = {
+        [CLCONV__ANYWHERE] = 7.5e10, [CLCONV__IN_LINE] = 1.5e11, [CLCONV__IN_PANEL] = 1.5e11};
+    const clconv_problem *p = r->problem;
+    const size_t width = tile->value[2] == CLCONV__IN_LINE ? clconv__line_of(r).width : r->g.pixels;
+    const double useful = filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
+                          filled(width, tile->value[1]) *
+                          (tile->value[0] * tile->value[1] < 28 ? 0.8 : 1);
+    const double pixels = (double)p->batch * (double)r->g.pixels;
+    const double outputs = pixels * (double)p->out_channels;
+    const double copied = tile->value[2] == CLCONV__IN_PANEL ? pixels * (double)p->in_channels : 0;
+    const double items =
+        (double)p->batch * (double)p->groups *
+        (double)clconv__divide_up(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
+        (double)clconv__divide_up(r->g.pixels, tile->value[1]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    return 2e-5 + seconds_at(r, rates[tile->value[2]] * useful, 1e9) +
+           (0.3e-9 * outputs + 5e-8 * items + 0.7e-9 * copied) / units;
 }
 
 /* ---- weights_gemm ---- */
 
-/* Tiles are those of the vector row, with weights in the place of pixels. */
+/* Like the vector row, with weights in the place of pixels. */
 static const char *const weights_gemm_macros[] = {"VECTORS", "PLACES", NULL};
+static const clconv__tile weights_gemm_tiles[] = {{{2, 7}}, {{1, 14}}, {{0}}};
+
+static int launch_weights_gemm(clconv__launch *l, const clconv__request *r,
+                               const clconv__tile *tile) {
+    (void)l;
+    return is_wide_enough(r, tile);
+}
 
 /* Copies of both tensors, the gradient's with whole vectors of channels, the sums, and the second
  * pass, whose stores are far apart. */
@@ -351,7 +385,7 @@ static double seconds_lines(const clconv__request *r, const clconv__tile *tile) 
     double useful = filled(r->g.output[2], 16 * (size_t)v[1]) * filled(r->g.out_per_group, v[0]) *
                     filled(lines_rows(r, tile), v[2]);
     double rate = !lines_are_common(p) ? (v[0] > 1 ? 3e10 : 6e9)
-                  : v[0] > 1           ? 9e10
+                  : v[0] > 1           ? 7e10
                                        : (v[2] > 1 ? 6e10 : 3e10);
     double waves = bands < units ? (double)units / bands : 1;
     return 1e-5 + seconds_at(r, rate * useful * (floats > 16384 ? 0.8 : 1), 1e9) * waves +
@@ -360,24 +394,28 @@ static double seconds_lines(const clconv__request *r, const clconv__tile *tile) 
 
 /* ---- winograd ---- */
 
+/* The last value, groups of TILES tiles that a work-item multiplies, is no macro. */
 static const char *const winograd_macros[] = {"VECTORS", "TILES", "M", NULL};
-static const clconv__tile winograd_4x4_tiles[] = {{{2, 7, 4}}, {{0}}};
-static const clconv__tile winograd_2x2_tiles[] = {{{2, 7, 2}}, {{0}}};
+static const clconv__tile winograd_4x4_tiles[] = {
+    {{2, 14, 4, 4}}, {{2, 14, 4, 1}}, {{2, 8, 4, 2}}, {{2, 7, 4, 1}}, {{0}}};
+static const clconv__tile winograd_2x2_tiles[] = {
+    {{2, 14, 2, 4}}, {{2, 14, 2, 1}}, {{2, 8, 2, 2}}, {{0}}};
 
 size_t clconv__winograd_line(const clconv__request *r, size_t out) {
-    enum { TILES_OF_VECTOR = 8, LANES = 16 };
-    size_t tiles = clconv__divide_up(clconv__divide_up(r->g.output[2], out), TILES_OF_VECTOR) *
-                   TILES_OF_VECTOR;
-    size_t needed = tiles * out + 2 * LANES; /* the last vectors reach beyond their tiles */
+    enum { LANES = 16 }; /* tiles of a vector, which the last reaches beyond with two columns */
+    size_t tiles = clconv__round_up(clconv__divide_up(r->g.output[2], out), LANES);
+    size_t needed = tiles * out + 2;
     size_t padded = r->problem->pad_begin[2] + r->problem->input[2];
-    return clconv__divide_up(needed > padded ? needed : padded, LANES) * LANES;
+    return clconv__round_up(needed > padded ? needed : padded, LANES);
 }
 
 static int launch_winograd(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
-    size_t out = tile->value[2];
-    (void)l;
-    return (out + 2) * clconv__winograd_line(r, out) * sizeof(float) <=
-           r->device->info.local_memory_size;
+    const size_t out = tile->value[2], side = out + 2;
+    const size_t lines = side * clconv__winograd_line(r, out) * sizeof(float);
+    l->step = (size_t)tile->value[1] * tile->value[3];
+    l->local_bytes = side * side * l->step * 16 * tile->value[0] * sizeof(float);
+    return lines <= r->device->info.local_memory_size &&
+           l->local_bytes <= r->device->info.local_memory_size;
 }
 
 static int refuses_winograd(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
@@ -394,20 +432,30 @@ static int refuses_winograd(char refusal[CLCONV_REFUSAL_SIZE], const clconv__req
     return refuses_types(refusal, r);
 }
 
-/* Multiplications at the rate of the vector row, transforms by the element. */
+/* Multiplications, transforms by the tile, and the weights, which each piece reads anew. */
 static double seconds_winograd(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
-    size_t out = tile->value[2], side = out + 2;
-    double tiles = (double)p->batch * (double)clconv__divide_up(r->g.output[1], out) *
-                   (double)clconv__divide_up(r->g.output[2], out);
-    double products = 2.0 * (double)(side * side) * tiles * (double)r->g.in_per_group *
-                      (double)p->out_channels / filled(r->g.out_per_group, 32);
-    double transforms = tiles * ((double)p->in_channels * 25e-9 + (double)p->out_channels * 20e-9);
-    double weights =
-        4.0 * (double)(side * side) * (double)r->g.in_per_group * (double)p->out_channels;
-    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    double rate = r->device->info.kind == CLCONV_KIND_GPU ? 1e9 : 1e11;
-    return 4e-5 + (products / rate + transforms) / units + weights / 2.5e10;
+    const size_t out = tile->value[2], places = (out + 2) * (out + 2);
+    const size_t count =
+        p->batch * clconv__divide_up(r->g.output[1], out) * clconv__divide_up(r->g.output[2], out);
+    const double tiles = (double)count;
+    const double rate = (r->device->info.kind == CLCONV_KIND_GPU ? 1e9 : 1.3e11) *
+                        filled(count, tile->value[1]) * filled(r->g.out_per_group, 32) *
+                        (tile->value[1] < 14 ? 0.8 : 1) * (tile->value[3] < 2 ? 0.8 : 1);
+    const double products =
+        2.0 * (double)places * tiles * (double)r->g.in_per_group * (double)p->out_channels;
+    const double transforms =
+        tiles * (double)(p->in_channels + p->out_channels) * (out == 4 ? 14e-9 : 7e-9);
+    const double weights =
+        4.0 * (double)places * (double)r->g.in_per_group * (double)p->out_channels;
+    const double input = 4.0 * (double)places * tiles * (double)p->in_channels;
+    const double pieces = ceil(input / (double)clconv__winograd_piece((size_t)weights));
+    /* A group of tiles is one work-item; too few of them leave processors idle. */
+    const double items = (double)clconv__divide_up(count, (size_t)tile->value[1] * tile->value[3]) *
+                         (double)clconv__divide_up(r->g.out_per_group, 32) * (double)p->groups;
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double busy = items < units ? items : units;
+    return 4e-5 + products / rate / busy + (transforms + weights * pieces / 1.7e10) / units;
 }
 
 /* ---- gemm_tiled, and what multiplies with it ---- */
@@ -590,7 +638,7 @@ const clconv__algo clconv__algos[] = {
      seconds_im2col, NULL, NULL, NULL},
     {"weights_gemm", CLCONV__FOR_CPU, CLCONV__ON_WEIGHTS,
      &clconv__weights_gemm_ops, refuses_vector, NULL,
-     seconds_weights_gemm, weights_gemm_macros, vector_tiles, launch_vector},
+     seconds_weights_gemm, weights_gemm_macros, weights_gemm_tiles, launch_weights_gemm},
     {"phases", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
      &clconv__phases_ops, clconv__phases_refuses, NULL,
      clconv__phases_seconds, NULL, NULL, NULL},

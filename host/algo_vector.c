@@ -1,6 +1,7 @@
 /*
  * vector.cl: direct convolution out of vector registers, for CPUs. The weights are packed by
- * channel blocks; an input that is padded or not f32 is first copied to padded float planes.
+ * channel blocks; an input that is padded or not f32 is first copied to padded float planes, or
+ * that of a kernel of one tap to panels.
  */
 #include "arithmetic.h"
 #include "call.h"
@@ -8,15 +9,17 @@
 
 #include <stdlib.h>
 
-enum { PACK, PAD, MULTIPLY, STAGES };
-static const char *const stage_names[STAGES] = {"vector_pack", "vector_pad", "vector"};
+enum { PACK, PAD, PANELS, MULTIPLY, STAGES };
+static const char *const stage_names[STAGES] = {"vector_pack", "vector_pad", "vector_panels",
+                                                "vector"};
 
 typedef struct vector_state {
-    cl_kernel kernels[STAGES];            /* PAD is NULL where the input is read as it is */
+    cl_kernel kernels[STAGES];            /* PAD or PANELS, or neither; others are NULL */
     cl_mem tap_from;                      /* where each tap reads, seen from the first */
     size_t whole[CLCONV_SPATIAL_AXES];    /* extents of a padded plane */
     size_t tiles, blocks;                 /* of pixels, and of all groups' channels */
-    clconv__kernel_geometry from, padded; /* the input's own strides, and the planes' */
+    clconv__kernel_geometry from, copied; /* the input's own strides, and the copy's */
+    size_t channel_step;                  /* elements between the channels of a tap */
     clconv__kernel_scalars scalars;
 } vector_state;
 
@@ -25,6 +28,42 @@ int clconv__vector_needs_planes(const clconv_problem *p) {
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
         pads |= p->pad_begin[axis] || p->pad_end[axis];
     return pads;
+}
+
+/* Whether the rows of a tensor's planes lie one behind the other without a gap. */
+static int has_whole_planes(const size_t extent[CLCONV_SPATIAL_AXES],
+                            const size_t stride[CLCONV_TENSOR_AXES]) {
+    size_t next = 1;
+    int is_whole = 1;
+    for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; next *= extent[axis--])
+        is_whole &= extent[axis] == 1 || stride[2 + axis] == next;
+    return is_whole;
+}
+
+static int has_one_tap(const clconv_problem *p) {
+    int is_point = 1;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        is_point &= p->kernel[axis] == 1 && !p->pad_begin[axis] && !p->pad_end[axis];
+    return is_point;
+}
+
+int clconv__has_panels(const clconv__request *r, size_t pixels) {
+    return has_one_tap(r->problem) && r->g.pixels % pixels == 0 &&
+           has_whole_planes(r->g.output, r->g.output_stride);
+}
+
+clconv__line clconv__line_of(const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    const int has_planes = clconv__vector_needs_planes(p);
+    clconv__line line = {r->g.output[2], p->stride[2], 0};
+    line.is_plane = has_one_tap(p) && p->stride[0] == 1 && p->stride[1] == 1 && p->stride[2] == 1 &&
+                    (has_planes || has_whole_planes(r->g.input, r->g.input_stride)) &&
+                    has_whole_planes(r->g.output, r->g.output_stride);
+    if (line.is_plane)
+        line.width = r->g.pixels;
+    else if (!has_planes)
+        line.step *= r->g.input_stride[4];
+    return line;
 }
 
 static void destroy(clconv_plan *plan) {
@@ -40,28 +79,70 @@ static void destroy(clconv_plan *plan) {
     plan->state = NULL;
 }
 
-/* Extents of the planes and bytes of the workspace; fields become those of what is read. */
-static void lay_out(int64_t fields[CLCONV__FIELDS], vector_state *state, clconv_plan *plan) {
+/* The fields of padded planes, which hold `elements`. */
+static size_t lay_out_planes(int64_t fields[CLCONV__FIELDS], const clconv_problem *p,
+                             const size_t whole[CLCONV_SPATIAL_AXES]) {
+    const size_t row = whole[2], plane = whole[0] * whole[1] * row;
+    fields[CLCONV__FIELD_x_n] = (int64_t)(plane * p->in_channels);
+    fields[CLCONV__FIELD_x_c] = (int64_t)plane;
+    fields[CLCONV__FIELD_x_d] = (int64_t)(whole[1] * row);
+    fields[CLCONV__FIELD_x_h] = (int64_t)row;
+    fields[CLCONV__FIELD_x_w] = 1;
+    return plane * p->in_channels * p->batch;
+}
+
+/* Those of panels: each is a row of pixels, and no two rows belong together. */
+static size_t lay_out_panels(int64_t fields[CLCONV__FIELDS], const clconv_plan *plan,
+                             size_t pixels) {
     const clconv_problem *p = &plan->problem;
-    size_t plane = 1;
+    const size_t plane = plan->request.g.pixels;
+    fields[CLCONV__FIELD_x_n] = (int64_t)(plane * p->in_channels);
+    fields[CLCONV__FIELD_x_c] = (int64_t)plane;
+    fields[CLCONV__FIELD_x_d] = 0;
+    fields[CLCONV__FIELD_x_h] = (int64_t)(plan->request.g.in_per_group * pixels);
+    fields[CLCONV__FIELD_stride_h] = 1;
+    fields[CLCONV__FIELD_out_d] = 1;
+    fields[CLCONV__FIELD_out_h] = (int64_t)(plane / pixels);
+    fields[CLCONV__FIELD_out_w] = fields[CLCONV__FIELD_y_h] = (int64_t)pixels;
+    fields[CLCONV__FIELD_y_w] = 1;
+    return plane * p->in_channels * p->batch;
+}
+
+/* What is copied and the bytes of the workspace; fields become those of what is read. */
+static void lay_out(int64_t fields[CLCONV__FIELDS], vector_state *state, clconv_plan *plan,
+                    const clconv__tile *tile) {
+    const clconv_problem *p = &plan->problem;
+    const clconv__line line = clconv__line_of(&plan->request);
+    size_t elements = p->batch * p->in_channels;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         state->whole[axis] = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
-        plane *= state->whole[axis];
+        elements *= state->whole[axis];
     }
-    size_t elements = plane * p->in_channels * p->batch;
     if (elements > INT32_MAX / 2)
         plan->wide_index = 1;
     clconv__plan_fields(fields, plan, plan->request.g.taps);
     clconv__pack_geometry(&state->from, plan, fields);
-    if (clconv__vector_needs_planes(p)) {
-        plan->workspace = clconv__round_up(elements * sizeof(float), 64);
-        fields[CLCONV__FIELD_x_n] = (int64_t)(plane * p->in_channels);
-        fields[CLCONV__FIELD_x_c] = (int64_t)plane;
-        fields[CLCONV__FIELD_x_d] = (int64_t)(state->whole[1] * state->whole[2]);
-        fields[CLCONV__FIELD_x_h] = (int64_t)state->whole[2];
-        fields[CLCONV__FIELD_x_w] = 1;
+    if (tile->value[2] == CLCONV__IN_PANEL)
+        plan->workspace = lay_out_panels(fields, plan, tile->value[1]) * sizeof(float);
+    else if (clconv__vector_needs_planes(p))
+        plan->workspace = lay_out_planes(fields, p, state->whole) * sizeof(float);
+    plan->workspace = clconv__round_up(plan->workspace, 64);
+    state->channel_step =
+        tile->value[2] == CLCONV__IN_PANEL ? tile->value[1] : (size_t)fields[CLCONV__FIELD_x_c];
+    if (tile->value[2] == CLCONV__IN_LINE && line.is_plane) {
+        fields[CLCONV__FIELD_out_d] = fields[CLCONV__FIELD_out_h] = 1;
+        fields[CLCONV__FIELD_out_w] = (int64_t)plan->request.g.pixels;
+        fields[CLCONV__FIELD_y_w] = 1;
     }
-    clconv__pack_geometry(&state->padded, plan, fields);
+    clconv__pack_geometry(&state->copied, plan, fields);
+}
+
+/* Whether a stage has work to do. */
+static int is_needed(const clconv_plan *plan, const clconv__tile *tile, int stage) {
+    const int has_panels = tile->value[2] == CLCONV__IN_PANEL;
+    return stage == PANELS ? has_panels
+           : stage == PAD  ? !has_panels && clconv__vector_needs_planes(&plan->problem)
+                           : 1;
 }
 
 /* One integer per tap, as wide as the plan's indices. */
@@ -79,7 +160,7 @@ static clconv_status make_taps(vector_state *state, const clconv_plan *plan,
         for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; rest /= kernel[axis--])
             from += (int64_t)(rest % kernel[axis]) * f[CLCONV__FIELD_dilation_d + axis] *
                     f[CLCONV__FIELD_x_d + axis];
-        from += (int64_t)rest * f[CLCONV__FIELD_x_c];
+        from += (int64_t)(rest * state->channel_step);
         if (plan->wide_index)
             ((cl_long *)table)[tap] = from;
         else
@@ -103,16 +184,18 @@ static clconv_status create(clconv_plan *plan) {
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
     size_t channels = 16 * (size_t)tile->value[0];
-    state->tiles = clconv__divide_up(g->pixels, tile->value[1]);
+    const size_t width =
+        tile->value[2] == CLCONV__IN_LINE ? clconv__line_of(&plan->request).width : g->pixels;
+    state->tiles = g->pixels / width * clconv__divide_up(width, tile->value[1]);
     state->blocks = plan->problem.groups * clconv__divide_up(g->out_per_group, channels);
     plan->packed_bytes = state->blocks * g->taps * channels * sizeof(float);
-    lay_out(fields, state, plan);
+    lay_out(fields, state, plan, tile);
     clconv__pack_scalars(&state->scalars, &plan->problem);
     status = make_taps(state, plan, fields);
     for (int i = 0; i < STAGES && !status; ++i)
-        if (i != PAD || clconv__vector_needs_planes(&plan->problem))
+        if (is_needed(plan, tile, i))
             status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "vector.cl",
-                                         stage_names[i], tile, "");
+                                         stage_names[i], tile, launch.options);
     if (status)
         destroy(plan);
     return status;
@@ -133,7 +216,8 @@ static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offse
                                sizeof arguments / sizeof arguments[0], NULL);
 }
 
-static clconv_status pad(clconv__call *call) {
+/* Copies the input to the workspace, if at all. */
+static clconv_status copy(clconv__call *call) {
     const vector_state *state = call->plan->state;
     const clconv_problem *p = &call->plan->problem;
     const cl_long at = (cl_long)(call->tensors.workspace.offset / sizeof(float));
@@ -148,22 +232,28 @@ static clconv_status pad(clconv__call *call) {
         clconv__as_argument(&whole[1], call->plan, state->whole[1]),
         clconv__as_argument(&whole[2], call->plan, state->whole[2]),
     };
-    const clconv__range range = {{state->whole[0] * state->whole[1], p->in_channels, p->batch}, 1};
-    return clconv__call_kernel(call, state->kernels[PAD], &range, arguments,
-                               sizeof arguments / sizeof arguments[0], NULL);
+    const size_t count = sizeof arguments / sizeof arguments[0];
+    const clconv__range rows = {{state->whole[0] * state->whole[1], p->in_channels, p->batch}, 1};
+    const clconv__range tiles = {{state->tiles, p->groups, p->batch}, 1};
+    if (state->kernels[PANELS])
+        return clconv__call_kernel(call, state->kernels[PANELS], &tiles, arguments,
+                                   count - CLCONV_SPATIAL_AXES, NULL);
+    if (state->kernels[PAD])
+        return clconv__call_kernel(call, state->kernels[PAD], &rows, arguments, count, NULL);
+    return CLCONV_OK;
 }
 
 static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_offset,
                               cl_event *event) {
     const vector_state *state = call->plan->state;
     const clconv_tensors *t = &call->tensors;
-    const int is_padded = state->kernels[PAD] != NULL;
-    const cl_mem x = is_padded ? t->workspace.memory : t->input.memory;
+    const int is_copied = state->kernels[PAD] || state->kernels[PANELS];
+    const cl_mem x = is_copied ? t->workspace.memory : t->input.memory;
     const cl_long x_at =
-        is_padded ? (cl_long)(t->workspace.offset / sizeof(float)) : (cl_long)t->input.offset;
+        is_copied ? (cl_long)(t->workspace.offset / sizeof(float)) : (cl_long)t->input.offset;
     const cl_long packed_at = (cl_long)(packed_offset / sizeof(float));
     const clconv__argument arguments[] = {
-        {state->padded.size, &state->padded.values},
+        {state->copied.size, &state->copied.values},
         {sizeof call->offsets, &call->offsets},
         {state->scalars.size, &state->scalars.values},
         {sizeof(cl_mem), &x},
@@ -183,7 +273,6 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
 static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const clconv_tensors *tensors, cl_uint wait_count,
                              const cl_event *wait, cl_event *event) {
-    const vector_state *state = plan->state;
     cl_mem packed = plan->packed;
     size_t packed_offset = 0;
     clconv__call call;
@@ -193,8 +282,8 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
         packed_offset = tensors->workspace.offset + plan->workspace;
         status = pack_device(&call, packed, packed_offset);
     }
-    if (!status && state->kernels[PAD])
-        status = pad(&call);
+    if (!status)
+        status = copy(&call);
     return status ? status : multiply(&call, packed, packed_offset, event);
 }
 

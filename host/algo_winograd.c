@@ -7,8 +7,7 @@
 
 #include <stdlib.h>
 
-/* Transformed input beyond this size is made in several pieces. */
-#define LARGEST_PIECE ((size_t)4 << 20)
+enum { LANES = 16 }; /* tiles that are transformed at a time */
 
 enum { PACK, INPUT, MULTIPLY, STAGES };
 static const char *const stage_names[STAGES] = {"winograd_pack", "winograd_input", "winograd"};
@@ -18,9 +17,11 @@ typedef struct winograd_state {
     size_t out, tile;     /* M, and M + 2 */
     size_t tiles_w, rows; /* tiles of a row, and rows of tiles of all pictures */
     size_t piece;         /* rows of tiles at a time */
+    size_t pitch;         /* floats between channels of transformed input */
     size_t group;         /* tiles of a work-item */
     size_t blocks;        /* channel blocks of all groups */
     size_t line;          /* floats of a line in local memory */
+    size_t products;      /* bytes of local memory that a work-item multiplies into */
     int64_t fields[CLCONV__FIELDS];
     clconv__kernel_scalars scalars;
 } winograd_state;
@@ -36,29 +37,45 @@ static void destroy(clconv_plan *plan) {
     plan->state = NULL;
 }
 
-/* Floats of a transformed row of tiles. */
-static size_t row_floats(const winograd_state *state, const clconv_problem *p) {
-    return state->tile * state->tile * p->in_channels * state->tiles_w;
+/* Pieces that stay in a processor's cache, unless reading large weights for each would cost more.
+ */
+size_t clconv__winograd_piece(size_t weights) {
+    enum { CACHED = 2 << 20 };
+    return weights / 4 > CACHED ? weights / 4 : CACHED;
 }
 
-static void lay_out(winograd_state *state, clconv_plan *plan, const clconv__tile *tile) {
+/*
+ * Floats between the channels of so many transformed rows of tiles: rows are written in vectors of
+ * LANES tiles, and read in groups.
+ */
+static size_t pitch_of(const winograd_state *state, size_t rows, size_t tiles) {
+    const size_t written = (rows - 1) * state->tiles_w + clconv__round_up(state->tiles_w, LANES);
+    const size_t read = clconv__round_up(rows * state->tiles_w, tiles);
+    return clconv__round_up(written > read ? written : read, LANES);
+}
+
+static void lay_out(winograd_state *state, clconv_plan *plan, const clconv__tile *tile,
+                    const clconv__launch *launch) {
     const clconv_problem *p = &plan->problem;
     const clconv__geometry *g = &plan->request.g;
     size_t channels = 16 * (size_t)tile->value[0];
-    state->group = tile->value[1];
     state->out = tile->value[2];
     state->tile = state->out + 2;
     state->tiles_w = clconv__divide_up(g->output[2], state->out);
     state->rows = p->batch * clconv__divide_up(g->output[1], state->out);
     state->blocks = p->groups * clconv__divide_up(g->out_per_group, channels);
     state->line = clconv__winograd_line(&plan->request, state->out);
-    size_t most = LARGEST_PIECE / sizeof(float) / row_floats(state, p);
+    state->group = launch->step;
+    state->products = launch->local_bytes;
+    const size_t places = state->tile * state->tile;
+    plan->packed_bytes = state->blocks * places * g->in_per_group * channels * sizeof(float);
+    size_t most = clconv__winograd_piece(plan->packed_bytes) / sizeof(float) /
+                  (places * p->in_channels * state->tiles_w);
     state->piece = most < 1 ? 1 : most < state->rows ? most : state->rows;
     /* Equal pieces, for the last would otherwise leave processors idle. */
     state->piece = clconv__divide_up(state->rows, clconv__divide_up(state->rows, state->piece));
-    plan->workspace = clconv__round_up(state->piece * row_floats(state, p) * sizeof(float), 64);
-    plan->packed_bytes =
-        state->blocks * state->tile * state->tile * g->in_per_group * channels * sizeof(float);
+    state->pitch = pitch_of(state, state->piece, tile->value[1]);
+    plan->workspace = clconv__round_up(places * p->in_channels * state->pitch * sizeof(float), 64);
     clconv__plan_fields(state->fields, plan, 0);
     clconv__pack_scalars(&state->scalars, &plan->problem);
 }
@@ -71,7 +88,7 @@ static clconv_status create(clconv_plan *plan) {
     if (!state)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
-    lay_out(state, plan, tile);
+    lay_out(state, plan, tile, &launch);
     for (int i = 0; i < STAGES && !status; ++i)
         status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "winograd.cl",
                                      stage_names[i], tile, "");
@@ -111,7 +128,7 @@ static clconv_status transform(clconv__call *call, size_t first_row, size_t rows
     const winograd_state *state = plan->state;
     const clconv__kernel_geometry geometry = geometry_with(plan, state->line);
     const cl_long at = (cl_long)(call->tensors.workspace.offset / sizeof(float));
-    clconv__index_argument row;
+    clconv__index_argument row, row_count, pitch;
     const clconv__argument arguments[] = {
         {geometry.size, &geometry.values},
         {sizeof call->offsets, &call->offsets},
@@ -119,9 +136,11 @@ static clconv_status transform(clconv__call *call, size_t first_row, size_t rows
         {sizeof(cl_mem), &call->tensors.workspace.memory},
         {sizeof at, &at},
         clconv__as_argument(&row, plan, first_row),
+        clconv__as_argument(&row_count, plan, rows),
+        clconv__as_argument(&pitch, plan, state->pitch),
         {state->tile * state->line * sizeof(float), NULL},
     };
-    const clconv__range range = {{rows, plan->problem.in_channels, 1}, 1};
+    const clconv__range range = {{plan->problem.in_channels, 1, 1}, 1};
     return clconv__call_kernel(call, state->kernels[INPUT], &range, arguments,
                                sizeof arguments / sizeof arguments[0], NULL);
 }
@@ -134,7 +153,7 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
     const clconv__kernel_geometry geometry = geometry_with(plan, rows * state->tiles_w);
     const cl_long at = (cl_long)(t->workspace.offset / sizeof(float));
     const cl_long packed_at = (cl_long)(packed_offset / sizeof(float));
-    clconv__index_argument row;
+    clconv__index_argument row, pitch, group;
     const clconv__argument arguments[] = {
         {geometry.size, &geometry.values},
         {sizeof call->offsets, &call->offsets},
@@ -144,9 +163,12 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
         {sizeof(cl_mem), &packed},
         {sizeof packed_at, &packed_at},
         clconv__as_argument(&row, plan, first_row),
+        clconv__as_argument(&pitch, plan, state->pitch),
+        clconv__as_argument(&group, plan, state->group),
         {sizeof(cl_mem), &t->bias.memory},
         {sizeof(cl_mem), &t->residual.memory},
         {sizeof(cl_mem), &t->output.memory},
+        {state->products, NULL},
     };
     const clconv__range range = {
         {clconv__divide_up(rows * state->tiles_w, state->group), state->blocks, 1}, 1};

@@ -14,6 +14,10 @@ static const char *const cases[] = {
     "ic17ih17iw15_oc16kh3kw3_ph0pw1_mode=convolution_layout=nhwc",
     "g5_ic5ih18iw35_oc5kh3kw3_sh2sw2_ph1pw1",
     "g2_ic2ih13iw11_oc4kh2kw3_sh2sw1_dh0dw1_pw1",
+    "mb2_g2_ic10ih12iw14_oc36kh1_bias",
+    "g2_ic6ih27iw13_oc40kh1_sh2",
+    "ic3ih6iw70_oc50kh3_ph1",
+    "mb2_ic5ih5iw38_oc20kh3_sh1sw2_ph1_beta=1",
 };
 
 /* The plan's row with one tile alone; the plan is created anew with it. */
