@@ -126,6 +126,69 @@ typedef float16 __attribute__((aligned(4))) loose16;
 #endif
 
 /*
+ * Rows become columns: blocks of 1, 2, 4 and 8 elements change places with those that lie on the other
+ * side of the diagonal.
+ */
+#ifdef __clang__
+#define UPPER1(a, b)                                                                               \
+    __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
+#define LOWER1(a, b)                                                                               \
+    __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
+#define UPPER2(a, b)                                                                               \
+    __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define LOWER2(a, b)                                                                               \
+    __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define UPPER4(a, b)                                                                               \
+    __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
+#define LOWER4(a, b)                                                                               \
+    __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
+#define UPPER8(a, b)                                                                               \
+    __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+#define LOWER8(a, b)                                                                               \
+    __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
+#define EXCHANGE(k)                                                                                \
+    _Pragma("unroll") for (int i = 0; i < 16; ++i)                                                 \
+        if (!(i & k)) {                                                                            \
+            const float16 a = r[i], b = r[i + k];                                                  \
+            r[i] = UPPER##k(a, b);                                                                 \
+            r[i + k] = LOWER##k(a, b);                                                             \
+        }
+static inline void transpose16(float16 r[16]) {
+    EXCHANGE(1)
+    EXCHANGE(2)
+    EXCHANGE(4)
+    EXCHANGE(8)
+}
+#else
+static inline void transpose16(float16 r[16]) {
+    float rows[16][16], column[16];
+    for (int i = 0; i < 16; ++i)
+        vstore16(r[i], 0, rows[i]);
+    for (int i = 0; i < 16; ++i) {
+        for (int k = 0; k < 16; ++k)
+            column[k] = rows[k][i];
+        r[i] = vload16(0, column);
+    }
+}
+#endif
+
+/* Whether the weights of one output channel lie one behind the other, in the order of its taps. */
+static inline int has_dense_filters(geometry g) {
+    return (g.w_w == 1 || g.kernel_w == 1) && (g.w_h == g.kernel_w || g.kernel_h == 1) &&
+           (g.w_d == g.kernel_h * g.kernel_w || g.kernel_d == 1) &&
+           (g.w_i == g.kernel_d * g.kernel_h * g.kernel_w || g.in_per_group == 1);
+}
+
+/* Where a tap's weight lies in its filter. */
+static inline index_t weight_of_tap(geometry g, index_t tap) {
+    index_t k = tap % g.kernel_w, rest = tap / g.kernel_w;
+    index_t h = rest % g.kernel_h;
+    rest /= g.kernel_h;
+    return g.w_start + rest / g.kernel_d * g.w_i + rest % g.kernel_d * g.w_d + h * g.w_h +
+           k * g.w_w;
+}
+
+/*
  * Asks for what will be read soon. Processors foresee lines of memory one behind the other, but not
  * the next channel's; OpenCL's own prefetch() is empty in some drivers.
  */

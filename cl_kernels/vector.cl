@@ -16,23 +16,39 @@
 #define OC (16 * VECTORS)
 #define AHEAD 8 /* taps that are asked for before they are needed */
 
-/* packed[group][channel block][tap][OC], zeros behind the last channel; global size (taps, blocks). */
+/*
+ * packed[group][channel block][tap][OC], zeros behind the last channel, of `step` taps, 16 at a time.
+ * Global size (blocks of taps, channel blocks of all groups).
+ */
 kernel void vector_pack(const geometry g, const offsets at, global const w_t *restrict w,
                         global float *restrict packed, const long packed_at) {
-    index_t tap = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
-    index_t taps = (index_t)get_global_size(0);
-    index_t blocks = (g.out_per_group + OC - 1) / OC;
-    index_t group = block / blocks, first = block % blocks * OC;
-    index_t k = tap % g.kernel_w, rest = tap / g.kernel_w;
-    index_t h = rest % g.kernel_h;
-    rest /= g.kernel_h;
-    index_t d = rest % g.kernel_d, c = rest / g.kernel_d;
-    index_t from = (group * g.out_per_group + first) * g.w_o + c * g.w_i + g.w_start + d * g.w_d +
-                   h * g.w_h + k * g.w_w;
-    packed += packed_at + ((long)block * taps + tap) * OC;
-    w += at.w;
-    for (int o = 0; o < OC; ++o)
-        packed[o] = first + o < g.out_per_group ? LOAD_W(g, w, from + o * g.w_o) : 0.0f;
+    const index_t first_tap = (index_t)get_global_id(0) * 16, block = (index_t)get_global_id(1);
+    const index_t blocks = (g.out_per_group + OC - 1) / OC;
+    const index_t group = block / blocks, first = block % blocks * OC;
+    const index_t taps = min(g.step - first_tap, (index_t)16);
+    packed += packed_at + ((long)block * g.step + first_tap) * OC;
+    w += at.w + (group * g.out_per_group + first) * g.w_o;
+#if TYPE == TYPE_F32
+    if (taps == 16 && first + OC <= g.out_per_group && has_dense_filters(g)) {
+        w += g.w_start + first_tap;
+        for (int v = 0; v < VECTORS; ++v) {
+            float16 weights[16];
+            #pragma unroll
+            for (int o = 0; o < 16; ++o)
+                weights[o] = LOAD16(global, w + (v * 16 + o) * g.w_o);
+            transpose16(weights);
+            #pragma unroll
+            for (int tap = 0; tap < 16; ++tap)
+                STORE16(global, weights[tap], packed + tap * OC + v * 16);
+        }
+        return;
+    }
+#endif
+    for (index_t tap = 0; tap < taps; ++tap, packed += OC) {
+        const index_t from = weight_of_tap(g, first_tap + tap);
+        for (int o = 0; o < OC; ++o)
+            packed[o] = first + o < g.out_per_group ? LOAD_W(g, w, from + o * g.w_o) : 0.0f;
+    }
 }
 
 /*

@@ -72,7 +72,7 @@ weights_gemm(const geometry g, global const float *restrict x, const long x_at,
             float16 gradient[VECTORS];
             #pragma unroll
             for (int v = 0; v < VECTORS; ++v)
-                gradient[v] = vload16(v, packed);
+                gradient[v] = LOAD16(global, packed + v * 16);
             #pragma unroll
             for (int i = 0; i < PLACES; ++i) {
                 float value = from[x_from[i]];
@@ -89,7 +89,7 @@ weights_gemm(const geometry g, global const float *restrict x, const long x_at,
     for (int i = 0; i < PLACES; ++i)
         #pragma unroll
         for (int v = 0; v < VECTORS; ++v)
-            vstore16(sums[v][i], i * VECTORS + v, partial);
+            STORE16(global, sums[v][i], partial + (i * VECTORS + v) * 16);
 }
 
 /* Where a channel's sums lie in a block, and the block. */
@@ -99,39 +99,60 @@ static inline index_t lane_of(const geometry g, index_t channel, index_t *block)
     return local_channel % OC;
 }
 
-/* Global size (places, blocks): one place's sums of all channels of a block lie side by side. */
+/* Sums of 16 channels at 16 places, in vectors of channels, over all parts. */
+static inline void sum_parts(float16 sums[16], global const float *restrict partial, index_t parts,
+                             long part_size) {
+    #pragma unroll
+    for (int i = 0; i < 16; ++i)
+        sums[i] = 0;
+    for (index_t part = 0; part < parts; ++part, partial += part_size)
+        #pragma unroll
+        for (int i = 0; i < 16; ++i)
+            sums[i] += LOAD16(global, partial + i * OC);
+}
+
+/*
+ * 16 places of all channels of a block; behind a block's places there is room for 15 more. Global size
+ * (groups of places, blocks).
+ */
 kernel void weights_gemm_sum(const geometry g, const offsets at, const scalars s,
                              global const float *restrict partial, const long partial_at,
                              const index_t parts, global y_t *w) {
-    index_t place = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
-    index_t places = g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w;
-    index_t blocks_of_group = (g.out_per_group + OC - 1) / OC;
-    index_t first = block % blocks_of_group * OC, count = min((index_t)OC, g.out_per_group - first);
-    index_t channel = block / blocks_of_group * g.out_per_group + first;
-    if (place >= places)
-        return;
-    long padded = (long)(places + PLACES - 1) / PLACES * PLACES;
-    long part_size = (long)get_global_size(1) * padded * OC;
-    float16 sums[VECTORS];
-    float lanes[OC];
-    #pragma unroll
-    for (int v = 0; v < VECTORS; ++v)
-        sums[v] = 0;
-    partial += partial_at + (block * padded + place) * OC;
-    for (index_t part = 0; part < parts; ++part, partial += part_size)
+    const index_t first_place = (index_t)get_global_id(0) * 16, block = (index_t)get_global_id(1);
+    const index_t all = g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w;
+    const index_t blocks_of_group = (g.out_per_group + OC - 1) / OC;
+    const index_t first = block % blocks_of_group * OC;
+    const long padded = (long)(all + PLACES - 1) / PLACES * PLACES;
+    const long part_size = (long)get_global_size(1) * padded * OC;
+    const int places = (int)min(all - first_place, (index_t)16);
+    partial += partial_at + (block * padded + first_place) * OC;
+    w += at.w;
+    for (int v = 0; v < VECTORS; ++v) {
+        const index_t channel = block / blocks_of_group * g.out_per_group + first + v * 16;
+        const int channels = (int)min(g.out_per_group - first - v * 16, (index_t)16);
+        float16 sums[16];
+        sum_parts(sums, partial + v * 16, parts, part_size);
+        transpose16(sums);
+#if TYPE == TYPE_F32 && !BLENDS
+        if (places == 16 && has_dense_filters(g)) {
+            global float *to = w + channel * g.w_o + g.w_start + first_place;
+            #pragma unroll
+            for (int o = 0; o < 16; ++o)
+                if (o < channels)
+                    STORE16(global, sums[o], to + o * g.w_o);
+            continue;
+        }
+#endif
+        float lanes[16][16];
         #pragma unroll
-        for (int v = 0; v < VECTORS; ++v)
-            sums[v] += vload16(v, partial);
-    #pragma unroll
-    for (int v = 0; v < VECTORS; ++v)
-        vstore16(sums[v], v, lanes);
-    index_t k = place % g.kernel_w, rest = place / g.kernel_w;
-    index_t h = rest % g.kernel_h;
-    rest /= g.kernel_h;
-    index_t to = channel * g.w_o + rest / g.kernel_d * g.w_i + g.w_start +
-                 rest % g.kernel_d * g.w_d + h * g.w_h + k * g.w_w;
-    for (index_t o = 0; o < count; ++o, to += g.w_o)
-        finish(lanes[o], s, w, w, w + at.w, channel + o, to);
+        for (int o = 0; o < 16; ++o)
+            vstore16(sums[o], 0, lanes[o]);
+        for (int i = 0; i < places; ++i) {
+            const index_t to = channel * g.w_o + weight_of_tap(g, first_place + i);
+            for (int o = 0; o < channels; ++o)
+                finish(lanes[o][i], s, w, w, w, channel + o, to + o * g.w_o);
+        }
+    }
 }
 
 /* partial[part][block][OC]; global size (blocks, parts). */
@@ -147,7 +168,7 @@ kernel void weights_gemm_bias(const geometry g, global const float *restrict pac
     packed += packed_at + ((long)block * rows + first) * g.out_w * OC;
     for (long i = 0; i < (long)(end - first) * g.out_w; ++i, packed += OC)
         for (int v = 0; v < VECTORS; ++v)
-            sums[v] += vload16(v, packed);
+            sums[v] += LOAD16(global, packed + v * 16);
     partial += partial_at + ((long)part * get_global_size(0) + block) * OC;
     for (int v = 0; v < VECTORS; ++v)
         vstore16(sums[v], v, partial);

@@ -33,6 +33,7 @@ typedef struct phases_state {
     phase phases[MOST_PHASES];
     size_t count;
     cl_kernel kernels[KERNELS];
+    size_t block; /* channels of a work-item of phases_pack, on either side */
     clconv__kernel_scalars scalars;
 } phases_state;
 
@@ -307,6 +308,7 @@ static clconv_status add_phase(clconv_plan *plan, const char *name, size_t *weig
 static clconv_status create_with(clconv_plan *plan, const char *name) {
     const size_t count = clconv__walk_count(&plan->problem, &plan->request.g);
     size_t weights = 0;
+    char options[32];
     clconv_status status = CLCONV_OK;
     phases_state *state = calloc(1, sizeof *state);
     if (!state)
@@ -314,9 +316,11 @@ static clconv_status create_with(clconv_plan *plan, const char *name) {
     plan->state = state;
     for (size_t i = 0; i < count && !status; ++i)
         status = add_phase(plan, name, &weights);
+    state->block = plan->request.device->info.kind == CLCONV_KIND_CPU ? 16 : 1;
+    snprintf(options, sizeof options, " -DBLOCK=%zu", state->block);
     for (int i = 0; i < KERNELS && !status; ++i)
         status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "phases.cl",
-                                     kernel_names[i], NULL, "");
+                                     kernel_names[i], NULL, options);
     if (status) {
         destroy(plan);
         return status;
@@ -354,9 +358,11 @@ static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offse
             {sizeof(cl_mem), &packed},
             {sizeof at, &at},
         };
-        const clconv__range range = {
-            {call->plan->request.g.in_per_group, result_channels(call->plan), 1},
-            clconv__line_group(call->plan)};
+        const clconv__geometry *g = &call->plan->request.g;
+        const clconv__range range = {{clconv__divide_up(g->in_per_group, state->block),
+                                      clconv__divide_up(g->out_per_group, state->block),
+                                      call->plan->problem.groups},
+                                     state->block > 1 ? 1 : clconv__line_group(call->plan)};
         if (f->plan)
             status = clconv__call_kernel(call, state->kernels[PACK], &range, arguments,
                                          sizeof arguments / sizeof arguments[0], NULL);

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+enum { TAPS = 16 }; /* that are packed at a time */
 enum { PACK, PAD, PANELS, MULTIPLY, STAGES };
 static const char *const stage_names[STAGES] = {"vector_pack", "vector_pad", "vector_panels",
                                                 "vector"};
@@ -211,7 +212,8 @@ static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offse
         {sizeof(cl_mem), &packed},
         {sizeof at, &at},
     };
-    const clconv__range range = {{call->plan->request.g.taps, state->blocks, 1}, 1};
+    const clconv__range range = {
+        {clconv__divide_up(call->plan->request.g.taps, TAPS), state->blocks, 1}, 1};
     return clconv__call_kernel(call, state->kernels[PACK], &range, arguments,
                                sizeof arguments / sizeof arguments[0], NULL);
 }

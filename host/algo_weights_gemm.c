@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+enum { PLACES_OF_SUM = 16 }; /* that the second pass adds up at a time */
 enum { PAD, PACK, MULTIPLY, SUM, BIAS, BIAS_SUM, STAGES };
 static const struct {
     const char *file, *kernel;
@@ -104,7 +105,7 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], gemm_state *state, clconv_pl
     state->packed_at = floats;
     floats += state->blocks * state->rows * g->output[2] * channels;
     state->partial_at = floats;
-    floats += state->parts * partial;
+    floats += state->parts * partial + (PLACES_OF_SUM - 1) * channels;
     state->bias_at = floats;
     floats += p->has_bias ? state->parts * state->blocks * channels : 0;
     plan->workspace = floats * sizeof(float);
@@ -210,8 +211,8 @@ static clconv_status sum_bias_parts(clconv__call *call) {
 }
 
 /* The second pass, over weights or bias. */
-static clconv_status sum(clconv__call *call, int stage, size_t from, cl_mem to, size_t places,
-                         size_t blocks, cl_event *event) {
+static clconv_status sum(clconv__call *call, int stage, size_t from, cl_mem to,
+                         const clconv__range *range, cl_event *event) {
     const gemm_state *state = call->plan->state;
     const cl_long at = place_of(call, from);
     clconv__index_argument parts;
@@ -224,8 +225,7 @@ static clconv_status sum(clconv__call *call, int stage, size_t from, cl_mem to, 
         clconv__as_argument(&parts, call->plan, state->parts),
         {sizeof(cl_mem), &to},
     };
-    const clconv__range range = {{places, blocks, 1}, clconv__line_group(call->plan)};
-    return clconv__call_kernel(call, state->kernels[stage], &range, arguments,
+    return clconv__call_kernel(call, state->kernels[stage], range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }
 
@@ -235,12 +235,15 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
     const gemm_state *state = plan->state;
     const clconv_problem *p = &plan->problem;
     const int wants_weights = tensors->weights.memory != NULL;
+    const clconv__range channels = {{p->out_channels, 1, 1}, clconv__line_group(plan)};
+    const clconv__range places = {
+        {clconv__divide_up(state->places, PLACES_OF_SUM), state->blocks, 1}, 1};
     clconv__call call;
     clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
     if (!status)
         status = pack(&call);
     if (!status && p->has_bias && !(status = sum_bias_parts(&call)))
-        status = sum(&call, BIAS_SUM, state->bias_at, tensors->bias.memory, p->out_channels, 1,
+        status = sum(&call, BIAS_SUM, state->bias_at, tensors->bias.memory, &channels,
                      wants_weights ? NULL : event);
     if (status || !wants_weights)
         return status;
@@ -248,8 +251,7 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
         return status;
     if ((status = multiply(&call)))
         return status;
-    return sum(&call, SUM, state->partial_at, tensors->weights.memory, state->places,
-               state->blocks, event);
+    return sum(&call, SUM, state->partial_at, tensors->weights.memory, &places, event);
 }
 
 const clconv__algo_ops clconv__weights_gemm_ops = {0, create, destroy, enqueue, NULL, NULL, NULL};
