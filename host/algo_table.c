@@ -374,6 +374,13 @@ static int launch_lines(clconv__launch *l, const clconv__request *r, const clcon
     return 1;
 }
 
+/* Operations per second of a unit. */
+static double lines_rate(const clconv_problem *p, const clconv__tile *tile) {
+    static const double common[2][2] = {{3e10, 6e10}, {6e10, 1.1e11}};
+    const int channels = tile->value[0] > 1, rows = tile->value[2] > 1;
+    return lines_are_common(p) ? common[channels][rows] : channels ? 3e10 : 6e9;
+}
+
 /* Sums, the copy into local memory, and a copy that leaves the first-level cache. */
 static double seconds_lines(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
@@ -384,9 +391,7 @@ static double seconds_lines(const clconv__request *r, const clconv__tile *tile) 
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     double useful = filled(r->g.output[2], 16 * (size_t)v[1]) * filled(r->g.out_per_group, v[0]) *
                     filled(lines_rows(r, tile), v[2]);
-    double rate = !lines_are_common(p) ? (v[0] > 1 ? 3e10 : 6e9)
-                  : v[0] > 1           ? 7e10
-                                       : (v[2] > 1 ? 6e10 : 3e10);
+    const double rate = lines_rate(p, tile);
     double waves = bands < units ? (double)units / bands : 1;
     return 1e-5 + seconds_at(r, rate * useful * (floats > 16384 ? 0.8 : 1), 1e9) * waves +
            bands * (5e-8 + floats * 0.06e-9) / units;
