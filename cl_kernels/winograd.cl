@@ -24,6 +24,23 @@ static inline float16 load_channels(geometry g, global const w_t *restrict w, in
     return vload16(0, lanes);
 }
 
+/* The nine weights of 16 output channels at input channel c: rows of 16 reach into the next one's. */
+static inline void load_filters(float16 taps[16], geometry g, global const w_t *restrict w,
+                                index_t from, index_t count, index_t c) {
+#if TYPE == TYPE_F32
+    if (count >= 16 && c + 2 <= g.in_per_group && has_dense_filters(g)) {
+        #pragma unroll
+        for (int i = 0; i < 16; ++i)
+            taps[i] = LOAD16(global, w + from + i * g.w_o);
+        transpose16(taps);
+        return;
+    }
+#endif
+    for (int h = 0; h < 3; ++h)
+        for (int k = 0; k < 3; ++k)
+            taps[h * 3 + k] = load_channels(g, w, from + h * g.w_h + k * g.w_w, count);
+}
+
 /* packed[block][TS*TS][in channel][OC]; global size (in channels, blocks of all groups). */
 kernel void winograd_pack(const geometry g, const offsets at, global const w_t *restrict w,
                           global float *restrict packed, const long packed_at) {
@@ -33,20 +50,20 @@ kernel void winograd_pack(const geometry g, const offsets at, global const w_t *
     w += at.w;
     packed += packed_at + (long)block * TS * TS * g.in_per_group * OC;
     for (int v = 0; v < VECTORS; ++v) {
-        float16 half_done[3][TS], row[TS];
+        float16 taps[16], half_done[3][TS], row[TS];
         index_t o = first + v * 16, count = g.out_per_group - o;
         index_t from = (group * g.out_per_group + o) * g.w_o + c * g.w_i + g.w_start;
+        load_filters(taps, g, w, from, count, c);
         for (int k = 0; k < 3; ++k) {
-            float16 column[3];
-            for (int h = 0; h < 3; ++h)
-                column[h] = load_channels(g, w, from + h * g.w_h + k * g.w_w, count);
+            const float16 column[3] = {taps[k], taps[3 + k], taps[6 + k]};
             TRANSFORM_WEIGHTS(half_done[k], column);
         }
         for (int i = 0; i < TS; ++i) {
             float16 line[3] = {half_done[0][i], half_done[1][i], half_done[2][i]};
             TRANSFORM_WEIGHTS(row, line);
             for (int j = 0; j < TS; ++j)
-                vstore16(row[j], v, packed + ((long)(i * TS + j) * g.in_per_group + c) * OC);
+                STORE16(global, row[j],
+                        packed + ((long)(i * TS + j) * g.in_per_group + c) * OC + v * 16);
         }
     }
 }
