@@ -218,10 +218,13 @@ static double seconds_tiled(const clconv__request *r, const clconv__tile *tile) 
 /* The last value, how pixels are found, is no macro. */
 static const char *const vector_macros[] = {"VECTORS", "PIXELS", NULL};
 static const clconv__tile vector_tiles[] = {
-    {{2, 14, CLCONV__IN_PANEL}}, {{2, 7, CLCONV__IN_PANEL}},
-    {{2, 14, CLCONV__IN_LINE}},  {{2, 7, CLCONV__IN_LINE}},
-    {{1, 14, CLCONV__IN_LINE}},  {{2, 7, CLCONV__ANYWHERE}},
-    {{1, 14, CLCONV__ANYWHERE}}, {{0}},
+    {{2, 14, CLCONV__IN_PANEL}},
+    {{2, 7, CLCONV__IN_PANEL}},
+    {{2, 14, CLCONV__IN_LINE}},
+    {{2, 7, CLCONV__IN_LINE}},
+    {{2, 7, CLCONV__ANYWHERE}},
+    {{1, 14, CLCONV__ANYWHERE}},
+    {{0}},
 };
 
 /* Sixteen channels alone would leave half of the wider tile idle. */

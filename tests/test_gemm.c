@@ -149,7 +149,8 @@ static void test_estimates_prefer_what_suits_the_device(void **state) {
     } cases[] = {
         {"mb16_ic256ih56iw56_oc64kh1kw1", "gemm_tiled", "vector"},
         {"mb16_ic128ih56iw56_oc128kh3kw3_sh2sw2_ph1pw1", "gemm_tiled", "vector"},
-        {"ic3ih224iw224_oc64kh7kw7_sh2sw2_ph3pw3", "gemm_tiled", "lines"},
+        {"ic3ih224iw224_oc64kh7kw7_sh2sw2_ph3pw3", "gemm_tiled", "vector"},
+        {"ic3ih224iw224_oc64kh3_ph1", "gemm_tiled", "lines"},
         {"mb16_ic256ih28iw28_oc256kh3kw3_ph1pw1", "winograd_gemm_4x4", "winograd_4x4"},
         {"g128_mb16_ic128ih28iw28_oc128kh3kw3_ph1pw1", "depthwise", "lines"},
     };
