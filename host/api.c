@@ -44,7 +44,7 @@ clconv_status clconv_algorithm_check(char refusal[CLCONV_REFUSAL_SIZE], double *
                                      const char *algorithm) {
     char sentence[CLCONV_REFUSAL_SIZE] = "";
     const clconv__algo *algo = NULL;
-    clconv__request request = {.problem = problem, .device = device};
+    clconv__request request = {.problem = problem, .device = device, .allows_tf32 = 1};
     if (!device || !algorithm)
         return null_argument(device ? "algorithm" : "device");
     clconv_status status = clconv__geometry_of(&request.g, problem);
