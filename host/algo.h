@@ -46,7 +46,9 @@ enum {
     CLCONV__FOR_HOST = 1 << CLCONV_KIND_HOST,
     CLCONV__FOR_CPU = 1 << CLCONV_KIND_CPU,
     CLCONV__FOR_GPU = 1 << CLCONV_KIND_GPU | 1 << CLCONV_KIND_ACCELERATOR,
-    CLCONV__FOR_OPENCL = CLCONV__FOR_CPU | CLCONV__FOR_GPU
+    CLCONV__FOR_OPENCL = CLCONV__FOR_CPU | CLCONV__FOR_GPU,
+    /** And no kind: the row rounds its operands, which must be allowed or asked for by name. */
+    CLCONV__ROUNDS = 1 << 8
 };
 
 typedef struct clconv__algo {

@@ -55,6 +55,8 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
     if (!clconv__algo_computes(algo, p->direction))
         return refuse(refusal, "it does not compute direction %s",
                       clconv__direction_names[p->direction]);
+    if (algo->kinds & CLCONV__ROUNDS && !r->allows_tf32)
+        return refuse(refusal, "it rounds its operands to tf32, which was not allowed");
     if (!device_is_host && p->type == CLCONV_F64 && !clconv__device_has_f64(r->device))
         return refuse(refusal, "the device does not compute in double precision");
     if (!device_is_host && refuses_buffers(refusal, r))
@@ -446,8 +448,6 @@ static int refuses_gemm_mma(char refusal[CLCONV_REFUSAL_SIZE], const clconv__req
 static int refuses_gemm_mma_tf32(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
     if (r->problem->type != CLCONV_F32)
         return refuse(refusal, "type %s is not f32", clconv__type_names[r->problem->type]);
-    if (!r->allows_tf32)
-        return refuse(refusal, "it rounds its operands to tf32, which was not allowed");
     return refuses_engine(refusal, r);
 }
 
@@ -607,7 +607,7 @@ const clconv__algo clconv__algos[] = {
     {"gemm_mma", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
      &clconv__gemm_mma_ops, refuses_gemm_mma, NULL,
      clconv__seconds_gemm_mma, gemm_macros, gemm_mma_tiles, clconv__launch_gemm_mma},
-    {"gemm_mma_tf32", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+    {"gemm_mma_tf32", CLCONV__FOR_GPU | CLCONV__ROUNDS, CLCONV__ON_FORWARD,
      &clconv__gemm_mma_ops, refuses_gemm_mma_tf32, clconv__tf32_bound,
      clconv__seconds_gemm_mma, gemm_macros, gemm_mma_tf32_tiles, clconv__launch_gemm_mma},
     {"winograd_gemm_2x2", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,

@@ -504,11 +504,17 @@ CLCONV_API int clconv_algorithm_is_for(const clconv_device *device, const char *
  */
 CLCONV_API int clconv_algorithm_computes(const char *algorithm, clconv_direction direction);
 
+/**
+ * Whether an algorithm rounds f32 operands to tf32 before it multiplies them: 1; else 0, as for
+ * unknown names. Plans choose it only where clconv_plan_options.allow_tf32 says so.
+ */
+CLCONV_API int clconv_algorithm_rounds(const char *algorithm);
+
 /** Bytes that a refusal always fits, its terminating zero included. */
 #define CLCONV_REFUSAL_SIZE 256
 
 /**
- * Asks one algorithm about a problem on a device.
+ * Asks one algorithm about a problem on a device, as if it had been named.
  * @param refusal receives "" when the algorithm can run, else a sentence; may be NULL
  * @param seconds receives its estimated time; may be NULL; untouched when it refuses
  * @return CLCONV_OK, CLCONV_UNSUPPORTED when it refuses, or an error of the arguments
