@@ -12,6 +12,8 @@
  *              each k reads, seen from the pixel, is in a table
  *   RAW        sums without the epilogue, for a reduction that is split into parts, which
  *              gemm_tiled_sum adds in order, and for other algorithms
+ *   ENGINE     a matrix engine multiplies, see mma.h: a row of local memory is of words of one or
+ *              two k, and a warp computes 8 * ITEM channels of 4 * ITEM pixels
  *
  * Stages: gemm_tiled_pack rearranges the weights, gemm_tiled multiplies, gemm_tiled_sum.
  */
@@ -39,11 +41,52 @@
 #define ITEMS_M (TILE_M / ITEM)
 #define ITEMS_N (TILE_N / ITEM)
 #define ITEMS (ITEMS_M * ITEMS_N)
+
+#if ENGINE
+typedef uint word_t;
+typedef uint4 quad_t;
+#define LOAD_WORD_X(g, pointer, index) BITS_X(pointer, index)
+#define LOAD_WORD_W(g, pointer, index) BITS_W(pointer, index)
+#define PUT(word, value, i) ((word) |= (value) << 16 * (i))
+#define SKEW 8 /* the four rows that a warp reads at a time then lie in banks of their own */
+/* What a work-item has in the end: RUNS times RUN neighbouring pixels of ITEM channels. */
+#define FRAGMENTS (ITEM / 2)
+#define WARPS_N (TILE_N / (4 * ITEM))
+#define RUN 2
+#define RUNS FRAGMENTS
+#define FIRST_M(item) ((item) / MMA_LANES / WARPS_N * (8 * ITEM) + (item) % MMA_LANES / 4)
+#define FIRST_N(item) ((item) / MMA_LANES % WARPS_N * (4 * ITEM))
+#define RUN_AT(item, n) (FIRST_N(item) + MMA_COLUMNS * (n) + (item) % 4 * RUN)
+#define CHANNEL_AT(item, m) (FIRST_M(item) + MMA_ROWS * ((m) / 2) + (m) % 2 * 8)
+#define QUAD_OF(m, n) sums[(m) / 2][n]
+#define PLACE_OF(m, q) ((m) % 2 * 2 + (q))
+#else
+typedef float word_t;
+typedef float4 quad_t;
+#define PAIR 1
+#define LOAD_WORD_X(g, pointer, index) LOAD_X(g, pointer, index)
+#define LOAD_WORD_W(g, pointer, index) LOAD_W(g, pointer, index)
+#define PUT(word, value, i) ((word) = (value))
+#define SKEW 0
 #define QUADS (ITEM / 4)
-/* What a work-item fetches of a step: quads of weights, and pixels, which lie K_STEP rows apart. */
-#define FETCH_M (TILE_K * TILE_M / 4 / ITEMS)
-#define FETCH_N (TILE_K * TILE_N / ITEMS)
-#define K_STEP (ITEMS / TILE_N)
+#define RUN 4
+#define RUNS QUADS
+#define RUN_AT(item, n) (RUN * ((n) * ITEMS_N + (item) % ITEMS_N))
+#define CHANNEL_AT(item, m) (4 * ((m) / 4 * ITEMS_M + (item) / ITEMS_N) + (m) % 4)
+#define QUAD_OF(m, n) sums[m][n]
+#define PLACE_OF(m, q) (q)
+#endif
+
+/* Rows of words in local memory. */
+#define ROWS (TILE_K / PAIR)
+#define ROW_M (TILE_M + SKEW)
+#define ROW_N (TILE_N + SKEW)
+/* What a work-item fetches of a step: quads of weights, and pixels, which lie ROW_STEP rows apart. */
+#define FETCH_M (ROWS * TILE_M / 4 / ITEMS)
+#define FETCH_N (ROWS * TILE_N / ITEMS)
+#define ROW_STEP (ITEMS / TILE_N)
+/* Where a quad of a step's packed weights lies in local memory. */
+#define QUAD_AT(i) ((i) / (TILE_M / 4) * (ROW_M / 4) + (i) % (TILE_M / 4))
 
 /* Channels of a tap, whole steps. */
 static inline index_t padded_channels(geometry g) {
@@ -51,29 +94,34 @@ static inline index_t padded_channels(geometry g) {
 }
 
 /*
- * packed[block of all groups][k][TILE_M], zeros behind the last channels; `step` is the number of
- * steps of TILE_K. Global size (k and channels of a block, blocks).
+ * packed[block of all groups][row][TILE_M], zeros behind the last channels; `step` is the number of
+ * steps of TILE_K. Global size (rows and channels of a block, blocks).
  */
 kernel void gemm_tiled_pack(const geometry g, const offsets at, global const w_t *restrict w,
-                            global float *restrict packed, const long packed_at) {
+                            global word_t *restrict packed, const long packed_at) {
     index_t place = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
-    index_t blocks = (g.out_per_group + TILE_M - 1) / TILE_M, rows = g.step * TILE_K;
-    index_t k = place / TILE_M, channel = block % blocks * TILE_M + place % TILE_M;
-    index_t taps = g.kernel_d * g.kernel_h * g.kernel_w;
-    if (k >= rows)
+    index_t blocks = (g.out_per_group + TILE_M - 1) / TILE_M, rows = g.step * ROWS;
+    index_t row = place / TILE_M, channel = block % blocks * TILE_M + place % TILE_M;
+    word_t word = 0;
+    if (row >= rows)
         return;
+    for (int i = 0; i < PAIR; ++i) {
+        index_t k = row * PAIR + i;
 #if FLAT
-    index_t tap = k % taps, c = k / taps;
+        index_t taps = g.kernel_d * g.kernel_h * g.kernel_w;
+        index_t tap = k % taps, c = k / taps;
 #else
-    index_t tap = k / padded_channels(g), c = k % padded_channels(g);
+        index_t tap = k / padded_channels(g), c = k % padded_channels(g);
 #endif
-    index_t tap_w = tap % g.kernel_w, rest = tap / g.kernel_w;
-    float value = 0;
-    if (channel < g.out_per_group && c < g.in_per_group)
-        value = LOAD_W(g, w + at.w,
-                       (block / blocks * g.out_per_group + channel) * g.w_o + c * g.w_i + g.w_start +
-                           rest / g.kernel_h * g.w_d + rest % g.kernel_h * g.w_h + tap_w * g.w_w);
-    packed[packed_at + (long)block * rows * TILE_M + place] = value;
+        index_t tap_w = tap % g.kernel_w, rest = tap / g.kernel_w;
+        if (channel < g.out_per_group && c < g.in_per_group)
+            PUT(word,
+                LOAD_WORD_W(g, w + at.w,
+                            (block / blocks * g.out_per_group + channel) * g.w_o + c * g.w_i + g.w_start +
+                                rest / g.kernel_h * g.w_d + rest % g.kernel_h * g.w_h + tap_w * g.w_w),
+                i);
+    }
+    packed[packed_at + (long)block * rows * TILE_M + place] = word;
 }
 
 /* A pixel of all pictures, taken apart. */
@@ -113,15 +161,17 @@ static inline pixel_place next_place(geometry g, pixel_place p) {
  */
 kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t *restrict x,
-           global const float4 *restrict packed, const long packed_at,
+           global const quad_t *restrict packed, const long packed_at,
            global const index_t *restrict taps, const index_t per_part, global float *restrict raw,
            const long raw_at, global const y_t *restrict bias, global const y_t *residual,
            global y_t *y) {
-    local float4 weights[2][TILE_K * TILE_M / 4];
-    local float4 columns[2][TILE_K * TILE_N / 4];
+    local quad_t weights[2][ROWS * ROW_M / 4];
+    local quad_t columns[2][ROWS * ROW_N / 4];
+#if ENGINE
+    local uint scratch[ITEMS * MMA_SCRATCH(FRAGMENTS, FRAGMENTS)];
+#endif
     const int item = (int)get_local_id(0);
-    const int item_m = item / ITEMS_N, item_n = item % ITEMS_N;
-    const int fetch_k = item / TILE_N, fetch_n = item % TILE_N;
+    const int fetch_row = item / TILE_N, fetch_n = item % TILE_N;
     index_t blocks = (g.out_per_group + TILE_M - 1) / TILE_M;
     index_t pixels = g.batch * g.out_d * g.out_h * g.out_w;
     index_t tiles = (pixels + TILE_N - 1) / TILE_N;
@@ -139,7 +189,7 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
     index_t x_from = from.n * g.x_n + group * g.in_per_group * g.x_c + in_d * g.x_d + in_h * g.x_h +
                      in_w * g.x_w;
     x += at.x;
-    packed += packed_at / 4 + (long)(group * blocks + block) * g.step * (TILE_K * TILE_M / 4) + item;
+    packed += packed_at / 4 + (long)(group * blocks + block) * g.step * (ROWS * TILE_M / 4) + item;
 #if !FLAT
     index_t chunks = (g.in_per_group + TILE_K - 1) / TILE_K;
     index_t chunk = step % chunks;
@@ -152,35 +202,42 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
 #endif
 #endif
 
+#if ENGINE
+    float4 sums[FRAGMENTS][FRAGMENTS];
+#else
     float4 sums[ITEM][QUADS];
+#endif
     #pragma unroll
     for (int m = 0; m < ITEM; ++m)
         #pragma unroll
-        for (int n = 0; n < QUADS; ++n)
-            sums[m][n] = 0;
+        for (int n = 0; n < RUNS; ++n)
+            QUAD_OF(m, n) = 0;
 
     /* One turn more than there are steps: the first only fetches, the last only multiplies. */
     for (index_t turn = step; turn <= end; ++turn) {
-        float4 next_weights[FETCH_M];
-        float next_columns[FETCH_N];
+        quad_t next_weights[FETCH_M];
+        word_t next_columns[FETCH_N];
         const int side = (int)(turn & 1);
         if (turn < end) {
             #pragma unroll
             for (int i = 0; i < FETCH_M; ++i)
-                next_weights[i] = packed[(long)turn * (TILE_K * TILE_M / 4) + i * ITEMS];
+                next_weights[i] = packed[(long)turn * (ROWS * TILE_M / 4) + i * ITEMS];
 #if FLAT
             #pragma unroll
             for (int i = 0; i < FETCH_N; ++i) {
-                index_t k = turn * TILE_K + fetch_k + i * K_STEP;
-                float value = 0;
-                if (k < g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w) {
-                    global const index_t *tap = taps + 4 * k;
-                    index_t d = in_d + tap[1], h = in_h + tap[2], w = in_w + tap[3];
-                    if (is_pixel && d >= 0 && d < g.in_d && h >= 0 && h < g.in_h && w >= 0 &&
-                        w < g.in_w)
-                        value = LOAD_X(g, x, x_from + tap[0]);
+                word_t word = 0;
+                #pragma unroll
+                for (int j = 0; j < PAIR; ++j) {
+                    index_t k = turn * TILE_K + (fetch_row + i * ROW_STEP) * PAIR + j;
+                    if (k < g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w) {
+                        global const index_t *tap = taps + 4 * k;
+                        index_t d = in_d + tap[1], h = in_h + tap[2], w = in_w + tap[3];
+                        if (is_pixel && d >= 0 && d < g.in_d && h >= 0 && h < g.in_h && w >= 0 &&
+                            w < g.in_w)
+                            PUT(word, LOAD_WORD_X(g, x, x_from + tap[0]), j);
+                    }
                 }
-                next_columns[i] = value;
+                next_columns[i] = word;
             }
 #else
 #if !POINT
@@ -194,13 +251,15 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
                             w < g.in_w;
             }
 #endif
-            index_t c = chunk * TILE_K + fetch_k;
+            index_t c = chunk * TILE_K + fetch_row * PAIR;
             #pragma unroll
-            for (int i = 0; i < FETCH_N; ++i, c += K_STEP) {
-                float value = 0;
-                if (is_inside && c < g.in_per_group)
-                    value = LOAD_X(g, x, at_tap + c * g.x_c);
-                next_columns[i] = value;
+            for (int i = 0; i < FETCH_N; ++i, c += ROW_STEP * PAIR) {
+                word_t word = 0;
+                #pragma unroll
+                for (int j = 0; j < PAIR; ++j)
+                    if (is_inside && c + j < g.in_per_group)
+                        PUT(word, LOAD_WORD_X(g, x, at_tap + (c + j) * g.x_c), j);
+                next_columns[i] = word;
             }
             if (++chunk == chunks) {
                 chunk = 0;
@@ -217,8 +276,27 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
 #endif
         }
         if (turn > step) {
-            local const float4 *a = weights[1 - side] + item_m;
-            local const float4 *b = columns[1 - side] + item_n;
+#if ENGINE
+            local const uint *a = (local const uint *)weights[1 - side] + item % 4 * ROW_M + FIRST_M(item);
+            local const uint *b = (local const uint *)columns[1 - side] + item % 4 * ROW_N +
+                                  FIRST_N(item) + item % MMA_LANES / 4;
+            #pragma unroll
+            for (int k = 0; k < ROWS; k += MMA_WORDS, a += MMA_WORDS * ROW_M, b += MMA_WORDS * ROW_N) {
+                uint4 of_a[FRAGMENTS];
+                uint2 of_b[FRAGMENTS];
+                #pragma unroll
+                for (int m = 0; m < FRAGMENTS; ++m) {
+                    local const uint *at = a + m * MMA_ROWS;
+                    of_a[m] = (uint4)(at[0], at[8], at[4 * ROW_M], at[4 * ROW_M + 8]);
+                }
+                #pragma unroll
+                for (int n = 0; n < FRAGMENTS; ++n)
+                    of_b[n] = (uint2)(b[n * MMA_COLUMNS], b[n * MMA_COLUMNS + 4 * ROW_N]);
+                multiply_fragments(sums[0], of_a, of_b, FRAGMENTS, FRAGMENTS, scratch);
+            }
+#else
+            local const float4 *a = weights[1 - side] + item / ITEMS_N;
+            local const float4 *b = columns[1 - side] + item % ITEMS_N;
             #pragma unroll
             for (int k = 0; k < TILE_K; ++k, a += TILE_M / 4, b += TILE_N / 4) {
                 float4 column[QUADS];
@@ -237,14 +315,16 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
                     }
                 }
             }
+#endif
         }
         if (turn < end) {
             #pragma unroll
             for (int i = 0; i < FETCH_M; ++i)
-                weights[side][item + i * ITEMS] = next_weights[i];
+                weights[side][QUAD_AT(item + i * ITEMS)] = next_weights[i];
             #pragma unroll
             for (int i = 0; i < FETCH_N; ++i)
-                ((local float *)columns[side])[item + i * ITEMS] = next_columns[i];
+                ((local word_t *)columns[side])[(fetch_row + i * ROW_STEP) * ROW_N + fetch_n] =
+                    next_columns[i];
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
@@ -258,14 +338,14 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
     y += at.y;
 #endif
     #pragma unroll
-    for (int n = 0; n < QUADS; ++n) {
-        index_t first = first_pixel + 4 * (n * ITEMS_N + item_n);
+    for (int n = 0; n < RUNS; ++n) {
+        index_t first = first_pixel + RUN_AT(item, n);
         if (first < pixels) {
 #if !RAW
             pixel_place to = place_of(g, first);
 #endif
             #pragma unroll
-            for (int q = 0; q < 4; ++q) {
+            for (int q = 0; q < RUN; ++q) {
                 if (first + q < pixels) {
 #if !RAW
                     index_t y_to = to.n * g.y_n + to.d * g.y_d + to.h * g.y_h + to.w * g.y_w;
@@ -273,9 +353,10 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
 #endif
                     #pragma unroll
                     for (int m = 0; m < ITEM; ++m) {
-                        index_t channel = first_channel + 4 * (m / 4 * ITEMS_M + item_m) + m % 4;
-                        const float4 quad = sums[m][n];
-                        const float sum = q == 0 ? quad.x : q == 1 ? quad.y : q == 2 ? quad.z : quad.w;
+                        index_t channel = first_channel + CHANNEL_AT(item, m);
+                        const float4 quad = QUAD_OF(m, n);
+                        const int i = PLACE_OF(m, q);
+                        const float sum = i == 0 ? quad.x : i == 1 ? quad.y : i == 2 ? quad.z : quad.w;
                         if (channel < g.out_per_group) {
 #if RAW
                             raw[channel * pixels + first + q] = sum;

@@ -11,6 +11,7 @@ typedef struct clconv__request {
     clconv__geometry g;
     clconv_device *device;
     const struct clconv__tile *tile; /* the one that is asked about; NULL for any that fits */
+    int allows_tf32;                 /* rows may round f32 operands to tf32 */
 } clconv__request;
 
 /** Candidate tile: values of the macros that the row's `macros` names. */
@@ -45,7 +46,9 @@ enum {
     CLCONV__FOR_HOST = 1 << CLCONV_KIND_HOST,
     CLCONV__FOR_CPU = 1 << CLCONV_KIND_CPU,
     CLCONV__FOR_GPU = 1 << CLCONV_KIND_GPU | 1 << CLCONV_KIND_ACCELERATOR,
-    CLCONV__FOR_OPENCL = CLCONV__FOR_CPU | CLCONV__FOR_GPU
+    CLCONV__FOR_OPENCL = CLCONV__FOR_CPU | CLCONV__FOR_GPU,
+    /** And no kind: the row rounds its operands, which must be allowed or asked for by name. */
+    CLCONV__ROUNDS = 1 << 8
 };
 
 typedef struct clconv__algo {
@@ -119,6 +122,7 @@ const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__a
 
 extern const clconv__algo_ops clconv__kernel_ops;        /* rows of one kernel */
 extern const clconv__algo_ops clconv__gemm_ops;          /* algo_gemm.c */
+extern const clconv__algo_ops clconv__gemm_mma_ops;      /* the same with a matrix engine */
 extern const clconv__algo_ops clconv__host_ops;          /* algo_host.c */
 extern const clconv__algo_ops clconv__im2col_ops;        /* algo_im2col.c */
 extern const clconv__algo_ops clconv__vector_ops;        /* algo_vector.c */
@@ -132,6 +136,9 @@ extern const clconv__algo_ops clconv__weights_gemm_ops;  /* algo_weights_gemm.c 
 int clconv__launch_gemm(clconv__launch *launch, const clconv__request *request,
                         const clconv__tile *tile);
 double clconv__seconds_gemm(const clconv__request *request, const clconv__tile *tile);
+int clconv__launch_gemm_mma(clconv__launch *launch, const clconv__request *request,
+                            const clconv__tile *tile);
+double clconv__seconds_gemm_mma(const clconv__request *request, const clconv__tile *tile);
 int clconv__launch_winograd_gemm_2x2(clconv__launch *launch, const clconv__request *request,
                                      const clconv__tile *tile);
 int clconv__launch_winograd_gemm_4x4(clconv__launch *launch, const clconv__request *request,

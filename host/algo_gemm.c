@@ -1,13 +1,16 @@
 /*
  * gemm_tiled.cl: implicit GEMM for GPUs. The weights are packed by blocks of channels; a reduction
- * that is split writes its parts to the workspace.
+ * that is split writes its parts to the workspace. A matrix engine multiplies in its place where
+ * the row asks for one.
  */
 #include "arithmetic.h"
+#include "engine.h"
 #include "gemm.h"
 #include "opencl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PACK, MULTIPLY, SUM, STAGES };
 static const char *const stage_names[STAGES] = {"gemm_tiled_pack", "gemm_tiled", "gemm_tiled_sum"};
@@ -22,40 +25,71 @@ typedef struct gemm_state {
 
 /* ---- the row ---- */
 
-static clconv__gemm_shape shape_of(const clconv__request *r, const clconv__tile *tile) {
+static clconv__gemm_shape shape_with(const clconv__request *r, const clconv__tile *tile,
+                                     size_t packs) {
     const clconv_problem *p = r->problem;
     clconv__gemm_size size = {.groups = p->groups,
                               .out_channels = r->g.out_per_group,
                               .in_channels = r->g.in_per_group,
                               .taps = p->kernel[0] * p->kernel[1] * p->kernel[2],
-                              .pixels = p->batch * r->g.pixels};
+                              .pixels = p->batch * r->g.pixels,
+                              .packs = packs};
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
         size.is_padded |= p->pad_begin[axis] || p->pad_end[axis];
     return clconv__gemm_shape_of(&size, tile, r->device->info.compute_units);
 }
 
-int clconv__launch_gemm(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
-    const clconv__gemm_shape s = shape_of(r, tile);
-    snprintf(l->options, sizeof l->options, " -DPOINT=%d -DFLAT=%d -DRAW=%d", s.is_point, s.is_flat,
-             s.parts > 1);
-    l->local[0] = s.items;
+/* A word has 32 bits. */
+static size_t packs_of(const clconv__request *r) {
+    return sizeof(cl_uint) / clconv_type_size(r->problem->type);
+}
+
+static int launch(clconv__launch *l, const clconv__request *r, const clconv__gemm_shape *s,
+                  int engine) {
+    snprintf(l->options, sizeof l->options, " -DPOINT=%d -DFLAT=%d -DRAW=%d", s->is_point,
+             s->is_flat, s->parts > 1);
+    if (engine) {
+        const size_t used = strlen(l->options);
+        snprintf(l->options + used, sizeof l->options - used, " -DENGINE=%d", engine);
+    }
+    l->local[0] = s->items;
     l->local[1] = l->local[2] = 1;
-    l->global[0] = s.blocks * s.tiles * s.groups * s.items;
-    l->global[1] = s.parts;
+    l->global[0] = s->blocks * s->tiles * s->groups * s->items;
+    l->global[1] = s->parts;
     l->global[2] = 1;
-    l->step = s.steps;
-    return clconv__gemm_fits(&s, &r->device->info);
+    l->step = s->steps;
+    return clconv__gemm_fits(s, &r->device->info);
+}
+
+int clconv__launch_gemm(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const clconv__gemm_shape s = shape_with(r, tile, 0);
+    return launch(l, r, &s, 0);
+}
+
+int clconv__launch_gemm_mma(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const clconv__engine *engine = clconv__device_engine(r->device, r->problem->type, NULL);
+    const clconv__gemm_shape s = shape_with(r, tile, packs_of(r));
+    return engine && launch(l, r, &s, engine->number);
 }
 
 /* Besides the sums, parts that are written and read again. */
-double clconv__seconds_gemm(const clconv__request *r, const clconv__tile *tile) {
-    const clconv__gemm_shape s = shape_of(r, tile);
+static double seconds(const clconv__request *r, const clconv__gemm_shape *s) {
     const clconv_device_info *info = &r->device->info;
     const double outputs =
         (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
-    const double bytes = s.parts > 1 ? 2.0 * (double)s.parts * outputs * sizeof(float) : 0;
+    const double bytes = s->parts > 1 ? 2.0 * (double)s->parts * outputs * sizeof(float) : 0;
     const unsigned units = info->compute_units ? info->compute_units : 1;
-    return (s.parts > 1 ? 1e-5 : 5e-6) + clconv__gemm_seconds(&s, info) + bytes / (1e10 * units);
+    return (s->parts > 1 ? 1e-5 : 5e-6) + clconv__gemm_seconds(s, info) + bytes / (1e10 * units);
+}
+
+double clconv__seconds_gemm(const clconv__request *r, const clconv__tile *tile) {
+    const clconv__gemm_shape s = shape_with(r, tile, 0);
+    return seconds(r, &s);
+}
+
+double clconv__seconds_gemm_mma(const clconv__request *r, const clconv__tile *tile) {
+    const clconv__gemm_shape s = shape_with(r, tile, packs_of(r));
+    return seconds(r, &s);
 }
 
 /* ---- a plan ---- */
@@ -108,9 +142,9 @@ static clconv_status make_taps(gemm_state *state, const clconv_plan *plan,
     return clconv__cl_check(code, "clCreateBuffer");
 }
 
-static void lay_out(gemm_state *state, clconv_plan *plan, const clconv__tile *tile) {
+static void lay_out(gemm_state *state, clconv_plan *plan, const clconv__tile *tile, size_t packs) {
     const clconv_problem *p = &plan->problem;
-    state->shape = shape_of(&plan->request, tile);
+    state->shape = shape_with(&plan->request, tile, packs);
     const clconv__gemm_shape *s = &state->shape;
     const size_t outputs = p->batch * p->out_channels * plan->request.g.pixels;
     if (s->steps * s->tile_k * s->tile_m > INT32_MAX / 2)
@@ -120,16 +154,16 @@ static void lay_out(gemm_state *state, clconv_plan *plan, const clconv__tile *ti
         plan->workspace = clconv__round_up(s->parts * outputs * sizeof(float), 64);
 }
 
-static clconv_status create(clconv_plan *plan) {
-    clconv__launch launch;
-    const clconv__tile *tile = clconv__fitting_tile(&launch, plan->algo, &plan->request);
+static clconv_status create_with(clconv_plan *plan, size_t packs) {
+    clconv__launch l;
+    const clconv__tile *tile = clconv__fitting_tile(&l, plan->algo, &plan->request);
     int64_t fields[CLCONV__FIELDS];
     clconv_status status = CLCONV_OK;
     gemm_state *state = calloc(1, sizeof *state);
     if (!state)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
-    lay_out(state, plan, tile);
+    lay_out(state, plan, tile, packs);
     clconv__plan_fields(fields, plan, state->shape.steps);
     clconv__pack_geometry(&state->geometry, plan, fields);
     clconv__pack_scalars(&state->scalars, &plan->problem);
@@ -138,10 +172,18 @@ static clconv_status create(clconv_plan *plan) {
     for (int i = 0; i < STAGES && !status; ++i)
         if (i != SUM || state->shape.parts > 1)
             status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "gemm_tiled.cl",
-                                         stage_names[i], tile, launch.options);
+                                         stage_names[i], tile, l.options);
     if (status)
         destroy(plan);
     return status;
+}
+
+static clconv_status create(clconv_plan *plan) {
+    return create_with(plan, 0);
+}
+
+static clconv_status create_mma(clconv_plan *plan) {
+    return create_with(plan, packs_of(&plan->request));
 }
 
 static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offset) {
@@ -155,7 +197,7 @@ static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offse
         {sizeof(cl_mem), &packed},
         {sizeof at, &at},
     };
-    const clconv__range range = {{s->steps * s->tile_k * s->tile_m, s->groups * s->blocks, 1},
+    const clconv__range range = {{s->steps * s->rows * s->tile_m, s->groups * s->blocks, 1},
                                  clconv__line_group(call->plan)};
     return clconv__call_kernel(call, state->kernels[PACK], &range, arguments,
                                sizeof arguments / sizeof arguments[0], NULL);
@@ -215,3 +257,5 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
 }
 
 const clconv__algo_ops clconv__gemm_ops = {0, create, destroy, enqueue, NULL, NULL, pack_device};
+const clconv__algo_ops clconv__gemm_mma_ops = {0,    create_mma, destroy,    enqueue,
+                                               NULL, NULL,       pack_device};

@@ -1,6 +1,7 @@
 /* The table of algorithms: what each refuses, how long it takes, and how its kernel is started. */
 #include "algo.h"
 #include "arithmetic.h"
+#include "engine.h"
 #include "reference.h"
 
 #include <math.h>
@@ -54,6 +55,8 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
     if (!clconv__algo_computes(algo, p->direction))
         return refuse(refusal, "it does not compute direction %s",
                       clconv__direction_names[p->direction]);
+    if (algo->kinds & CLCONV__ROUNDS && !r->allows_tf32)
+        return refuse(refusal, "it rounds its operands to tf32, which was not allowed");
     if (!device_is_host && p->type == CLCONV_F64 && !clconv__device_has_f64(r->device))
         return refuse(refusal, "the device does not compute in double precision");
     if (!device_is_host && refuses_buffers(refusal, r))
@@ -474,6 +477,36 @@ static const clconv__tile gemm_tiles[] = {
     {{64, 64, 8, 8}},   {{64, 64, 16, 4}}, {{32, 64, 16, 4}},
     {{32, 32, 16, 4}},  {{16, 16, 8, 4}},  {{0}},
 };
+/* The last is in warps of 8 times as many channels and 4 times as many pixels. */
+static const clconv__tile gemm_mma_tiles[] = {
+    {{128, 128, 32, 8}}, {{64, 128, 32, 8}}, {{128, 64, 32, 8}}, {{64, 64, 32, 8}},
+    {{64, 64, 32, 4}},   {{32, 64, 32, 4}},  {{32, 32, 32, 4}},  {{0}},
+};
+static const clconv__tile gemm_mma_tf32_tiles[] = {
+    {{128, 128, 16, 8}}, {{64, 128, 16, 8}}, {{128, 64, 16, 8}}, {{64, 64, 16, 8}},
+    {{64, 64, 16, 4}},   {{32, 64, 16, 4}},  {{32, 32, 16, 4}},  {{0}},
+};
+
+static int refuses_engine(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    char note[CLCONV_TEXT_SIZE];
+    if (!clconv__device_engine(r->device, r->problem->type, note))
+        return refuse(refusal, "the device has no matrix engine that OpenCL C can use%s", note);
+    return 0;
+}
+
+static int refuses_gemm_mma(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    clconv_type type = r->problem->type;
+    if (type != CLCONV_F16 && type != CLCONV_BF16)
+        return refuse(refusal, "type %s is not f16 or bf16", clconv__type_names[type]);
+    return refuses_engine(refusal, r);
+}
+
+static int refuses_gemm_mma_tf32(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    if (r->problem->type != CLCONV_F32)
+        return refuse(refusal, "type %s is not f32", clconv__type_names[r->problem->type]);
+    return refuses_engine(refusal, r);
+}
+
 static const clconv__tile winograd_gemm_tiles[] = {
     {{128, 128, 8, 8}},
     {{64, 128, 8, 8}},
@@ -627,6 +660,12 @@ const clconv__algo clconv__algos[] = {
     {"gemm_tiled", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
      &clconv__gemm_ops, refuses_types, NULL,
      clconv__seconds_gemm, gemm_macros, gemm_tiles, clconv__launch_gemm},
+    {"gemm_mma", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
+     &clconv__gemm_mma_ops, refuses_gemm_mma, NULL,
+     clconv__seconds_gemm_mma, gemm_macros, gemm_mma_tiles, clconv__launch_gemm_mma},
+    {"gemm_mma_tf32", CLCONV__FOR_GPU | CLCONV__ROUNDS, CLCONV__ON_FORWARD,
+     &clconv__gemm_mma_ops, refuses_gemm_mma_tf32, clconv__tf32_bound,
+     clconv__seconds_gemm_mma, gemm_macros, gemm_mma_tf32_tiles, clconv__launch_gemm_mma},
     {"winograd_gemm_2x2", CLCONV__FOR_GPU, CLCONV__ON_FORWARD,
      &clconv__winograd_gemm_ops, refuses_winograd, clconv__winograd_2x2_bound,
      clconv__seconds_winograd_gemm_2x2, gemm_macros, winograd_gemm_tiles,

@@ -39,12 +39,17 @@ int clconv_algorithm_computes(const char *algorithm, clconv_direction direction)
     return algo && clconv__algo_computes(algo, direction);
 }
 
+int clconv_algorithm_rounds(const char *algorithm) {
+    const clconv__algo *algo = algorithm ? clconv__find_algo(algorithm) : NULL;
+    return algo && algo->kinds & CLCONV__ROUNDS;
+}
+
 clconv_status clconv_algorithm_check(char refusal[CLCONV_REFUSAL_SIZE], double *seconds,
                                      clconv_device *device, const clconv_problem *problem,
                                      const char *algorithm) {
     char sentence[CLCONV_REFUSAL_SIZE] = "";
     const clconv__algo *algo = NULL;
-    clconv__request request = {.problem = problem, .device = device};
+    clconv__request request = {.problem = problem, .device = device, .allows_tf32 = 1};
     if (!device || !algorithm)
         return null_argument(device ? "algorithm" : "device");
     clconv_status status = clconv__geometry_of(&request.g, problem);

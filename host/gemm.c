@@ -10,6 +10,9 @@
 /* Groups of work-items that a unit gets by splitting, and the least that is worth a part. */
 enum { GROUPS_OF_UNIT = 2, LEAST_STEPS = 4, MOST_PARTS = 32 };
 
+/* SKEW of gemm_tiled.cl, for matrix engines. */
+enum { SKEW = 8 };
+
 static void split(clconv__gemm_shape *s, unsigned units) {
     const size_t wanted = (size_t)units * GROUPS_OF_UNIT;
     const size_t there = s->groups * s->blocks * s->tiles;
@@ -31,6 +34,9 @@ clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const cl
     clconv__gemm_shape s = {.tile_m = v[0], .tile_n = v[1], .tile_k = v[2], .item = v[3]};
     const size_t by_taps = size->taps * clconv__divide_up(size->in_channels, s.tile_k);
     const size_t flat = clconv__divide_up(size->taps * size->in_channels, s.tile_k);
+    s.packs = size->packs;
+    s.rows = size->packs ? s.tile_k / size->packs : s.tile_k;
+    s.skew = size->packs ? SKEW : 0;
     s.items = s.tile_m / s.item * (s.tile_n / s.item);
     s.groups = size->groups;
     s.blocks = clconv__divide_up(size->out_channels, s.tile_m);
@@ -49,7 +55,7 @@ static size_t largest_item(const clconv_device_info *info) {
 }
 
 int clconv__gemm_fits(const clconv__gemm_shape *s, const clconv_device_info *info) {
-    const size_t local_bytes = 2 * s->tile_k * (s->tile_m + s->tile_n) * sizeof(float);
+    const size_t local_bytes = 2 * s->rows * (s->tile_m + s->tile_n + 2 * s->skew) * sizeof(float);
     return s->items <= info->max_work_group_size && s->items <= info->max_work_item_sizes[0] &&
            local_bytes <= info->local_memory_size && s->item <= largest_item(info);
 }
@@ -70,7 +76,8 @@ static double efficiency(const clconv__gemm_shape *s, const clconv_device_info *
  */
 double clconv__gemm_seconds(const clconv__gemm_shape *s, const clconv_device_info *info) {
     const double enough_items = info->kind == CLCONV_KIND_GPU ? 256 : 1;
-    const double rate = info->kind == CLCONV_KIND_GPU ? 4e11 : 7.5e8;
+    const double of_engine = s->packs ? 4.0 * (double)s->packs : 1;
+    const double rate = info->kind == CLCONV_KIND_GPU ? 4e11 * of_engine : 7.5e8;
     const size_t units = info->compute_units ? info->compute_units : 1;
     const double rounds =
         (double)clconv__divide_up(s->groups * s->blocks * s->tiles * s->parts, units);
@@ -81,7 +88,7 @@ double clconv__gemm_seconds(const clconv__gemm_shape *s, const clconv_device_inf
 }
 
 size_t clconv__gemm_packed(const clconv__gemm_shape *s) {
-    return s->groups * s->blocks * s->steps * s->tile_k * s->tile_m;
+    return s->groups * s->blocks * s->steps * s->rows * s->tile_m;
 }
 
 clconv_status clconv__gemm_multiply(clconv__call *call, cl_kernel kernel,

@@ -9,11 +9,14 @@
 typedef struct clconv__gemm_size {
     size_t groups, out_channels, in_channels, taps, pixels;
     int is_padded; /* taps may fall beside the input */
+    size_t packs;  /* values of k in a word, for a matrix engine; 0 for none */
 } clconv__gemm_size;
 
 /** How a tile cuts it up. */
 typedef struct clconv__gemm_shape {
     size_t tile_m, tile_n, tile_k, item; /* values of the tile */
+    size_t packs;                        /* as above */
+    size_t rows, skew;                   /* of words in local memory, and words between them */
     size_t items;                        /* work-items of a group */
     size_t groups, blocks, tiles;        /* blocks of channels in a group, tiles of pixels */
     size_t steps;                        /* of tile_k */
@@ -30,10 +33,10 @@ int clconv__gemm_fits(const clconv__gemm_shape *shape, const clconv_device_info 
 
 double clconv__gemm_seconds(const clconv__gemm_shape *shape, const clconv_device_info *info);
 
-/** Floats of the packed weights. */
+/** Words of 32 bits of the packed weights. */
 size_t clconv__gemm_packed(const clconv__gemm_shape *shape);
 
-/** Where a multiplication reads and writes; offsets in floats. */
+/** Where a multiplication reads and writes; offsets in words of 32 bits. */
 typedef struct clconv__gemm_buffers {
     cl_mem x, packed, raw;
     cl_mem taps; /* NULL where the kernel is not flat */

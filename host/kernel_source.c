@@ -50,10 +50,15 @@ static clconv_status copy_embedded(char **text, size_t *size, const char *name) 
     return clconv__fail(CLCONV_INVALID_ARGUMENT, "no kernel file is named %s", name);
 }
 
-/* A header of its own for the files whose names begin with its name; NULL for the others. */
+/* A header of its own for the files whose names begin with a stem; NULL for the others. */
 static const char *own_header(const char *name) {
-    static const char stem[] = "winograd";
-    return strncmp(name, stem, sizeof stem - 1) == 0 ? "winograd.h" : NULL;
+    static const struct {
+        const char *stem, *header;
+    } rows[] = {{"winograd", "winograd.h"}, {"gemm_tiled", "mma.h"}, {"mma.cl", "mma.h"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i)
+        if (strncmp(name, rows[i].stem, strlen(rows[i].stem)) == 0)
+            return rows[i].header;
+    return NULL;
 }
 
 static clconv_status read_part(char **text, size_t *size, const char *name) {

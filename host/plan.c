@@ -264,6 +264,7 @@ clconv_status clconv__plan_create(clconv_plan **plan, clconv_device *device,
     new->problem = *problem;
     new->request = (clconv__request){.problem = &new->problem, .g = g, .device = device};
     new->options = options ? *options : defaults;
+    new->request.allows_tf32 = new->options.allow_tf32 || new->options.algorithm;
     new->wide_index = needs_wide_index(problem, &g);
     if (choice) {
         new->request.tile = choice->tile;
@@ -321,6 +322,7 @@ clconv_status clconv__plan_explain(char *text, size_t size, const clconv_plan *p
     clconv__request request = plan->request;
     text_writer w = {buffer, sizeof buffer, 0};
     request.tile = NULL; /* which is the chosen row's */
+    request.allows_tf32 = plan->options.allow_tf32;
     put(&w, "chosen: %s (%s), estimated %.3g ms, workspace %zu bytes\n", plan->algo->name,
         plan->reason, plan->seconds * 1e3, clconv__plan_workspace(plan));
     for (size_t i = 0; i < clconv__algo_count; ++i) {

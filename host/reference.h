@@ -13,6 +13,10 @@ clconv_status clconv__winograd_2x2_bound(double *bound, const clconv_problem *pr
 clconv_status clconv__winograd_4x4_bound(double *bound, const clconv_problem *problem,
                                          const clconv_host_tensors *tensors);
 
+/** Raises them to those of forward sums whose f32 operands were rounded to tf32 before. */
+clconv_status clconv__tf32_bound(double *bound, const clconv_problem *problem,
+                                 const clconv_host_tensors *tensors);
+
 /** n*u/(1-n*u); infinite where so many roundings prove nothing. */
 double clconv__gamma(double n, double u);
 

@@ -440,7 +440,7 @@ clconv_status clconv__plan_create_tuned(clconv_plan **plan, clconv_device *devic
     clconv_status status = clconv__check_plan_options(o);
     if (status || (status = clconv_problem_validate(problem)))
         return status;
-    if (o->algorithm || o->tuning == CLCONV_TUNING_IGNORED)
+    if (o->algorithm || o->allow_tf32 || o->tuning == CLCONV_TUNING_IGNORED)
         return clconv__plan_create(plan, device, problem, o, NULL);
     const size_t count = clconv__tuning_folders(folders, own);
     status = CLCONV_UNSUPPORTED;

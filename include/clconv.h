@@ -504,11 +504,17 @@ CLCONV_API int clconv_algorithm_is_for(const clconv_device *device, const char *
  */
 CLCONV_API int clconv_algorithm_computes(const char *algorithm, clconv_direction direction);
 
+/**
+ * Whether an algorithm rounds f32 operands to tf32 before it multiplies them: 1; else 0, as for
+ * unknown names. Plans choose it only where clconv_plan_options.allow_tf32 says so.
+ */
+CLCONV_API int clconv_algorithm_rounds(const char *algorithm);
+
 /** Bytes that a refusal always fits, its terminating zero included. */
 #define CLCONV_REFUSAL_SIZE 256
 
 /**
- * Asks one algorithm about a problem on a device.
+ * Asks one algorithm about a problem on a device, as if it had been named.
  * @param refusal receives "" when the algorithm can run, else a sentence; may be NULL
  * @param seconds receives its estimated time; may be NULL; untouched when it refuses
  * @return CLCONV_OK, CLCONV_UNSUPPORTED when it refuses, or an error of the arguments
@@ -531,7 +537,7 @@ typedef enum clconv_tuning {
     CLCONV_TUNING_MADE     /**< where no entry holds, clconv_tune() makes one first */
 } clconv_tuning;
 
-#define CLCONV_PLAN_OPTIONS_VERSION 2
+#define CLCONV_PLAN_OPTIONS_VERSION 3
 
 /** How a plan is chosen. Start from CLCONV_PLAN_OPTIONS_INIT. */
 typedef struct clconv_plan_options {
@@ -540,10 +546,16 @@ typedef struct clconv_plan_options {
     size_t workspace_limit; /**< bytes; algorithms that need more refuse */
     clconv_tuning tuning;   /**< whether a tuned entry may choose */
     double tuning_seconds;  /**< budget of CLCONV_TUNING_MADE */
+    /**
+     * 1: f32 operands may be rounded to tf32, 11 bits, where a matrix engine multiplies these
+     * faster. Tuned entries never do so, and are not asked then. An algorithm that does so may be
+     * named without it.
+     */
+    int allow_tf32;
 } clconv_plan_options;
 
 #define CLCONV_PLAN_OPTIONS_INIT                                                                   \
-    { CLCONV_PLAN_OPTIONS_VERSION, NULL, SIZE_MAX, CLCONV_TUNING_USED, 5.0 }
+    { CLCONV_PLAN_OPTIONS_VERSION, NULL, SIZE_MAX, CLCONV_TUNING_USED, 5.0, 0 }
 
 /**
  * Creates a plan: chooses the algorithm and builds its kernels. A tuned entry that was not measured

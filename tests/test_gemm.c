@@ -40,10 +40,10 @@ static void test_gemm_tiles_share_out_evenly(void **state) {
 }
 
 static const clconv__gemm_size sizes[] = {
-    {1, 64, 64, 9, 3136, 1},  {1, 512, 512, 9, 49, 1}, {1, 1, 1, 1, 1, 0},
-    {1, 512, 2048, 1, 49, 0}, {32, 4, 3, 49, 1000, 1}, {1, 64, 3, 49, 12544, 1},
-    {36, 17, 33, 1, 15, 0},   {1000, 1, 1, 9, 1, 0},   {1, 1, 65535, 1, 1, 0},
-    {1, 129, 7, 25, 129, 1},
+    {1, 64, 64, 9, 3136, 1, 0},  {1, 512, 512, 9, 49, 1, 0}, {1, 1, 1, 1, 1, 0, 0},
+    {1, 512, 2048, 1, 49, 0, 0}, {32, 4, 3, 49, 1000, 1, 0}, {1, 64, 3, 49, 12544, 1, 0},
+    {36, 17, 33, 1, 15, 0, 0},   {1000, 1, 1, 9, 1, 0, 0},   {1, 1, 65535, 1, 1, 0, 0},
+    {1, 129, 7, 25, 129, 1, 0},
 };
 
 /* Every product is in exactly one part, block and tile. */
@@ -65,6 +65,25 @@ static void check_shape(const clconv__gemm_size *size, const clconv__tile *tile,
     assert_int_equal(clconv__gemm_packed(&s), s.groups * s.blocks * s.tile_m * k);
 }
 
+/* A word of local memory has 32 bits, and a warp multiplies 8 of them at a time. */
+static void check_mma_tile(const clconv__tile *tile, size_t packs) {
+    const unsigned *v = tile->value;
+    const size_t items = (size_t)(v[0] / v[3]) * (v[1] / v[3]), rows = v[2] / packs;
+    assert_true(v[0] % (8 * v[3]) == 0 && v[1] % (4 * v[3]) == 0); /* whole warps */
+    assert_true(v[2] % packs == 0 && rows % 8 == 0);
+    assert_true(items % v[1] == 0);
+    assert_true(rows * v[1] % items == 0);
+    assert_true(rows * v[0] / 4 % items == 0);
+}
+
+static void test_gemm_mma_tiles_share_out_evenly(void **state) {
+    (void)state;
+    for (const clconv__tile *tile = tiles_of("gemm_mma"); tile->value[0]; ++tile)
+        check_mma_tile(tile, 2);
+    for (const clconv__tile *tile = tiles_of("gemm_mma_tf32"); tile->value[0]; ++tile)
+        check_mma_tile(tile, 1);
+}
+
 static void test_gemm_shape_covers_the_multiplication(void **state) {
     static const unsigned units[] = {0, 1, 2, 16, 132, 1024};
     (void)state;
@@ -76,7 +95,8 @@ static void test_gemm_shape_covers_the_multiplication(void **state) {
 
 static void test_gemm_shape_splits_where_the_grid_is_small(void **state) {
     const clconv__tile tile = {{64, 64, 16, 4}};
-    const clconv__gemm_size small = {1, 64, 512, 9, 49, 1}, large = {1, 512, 512, 9, 12544, 1};
+    const clconv__gemm_size small = {1, 64, 512, 9, 49, 1, 0},
+                            large = {1, 512, 512, 9, 12544, 1, 0};
     (void)state;
     assert_true(clconv__gemm_shape_of(&small, &tile, 132).parts > 1);
     assert_int_equal(clconv__gemm_shape_of(&large, &tile, 132).parts, 1);
@@ -84,8 +104,8 @@ static void test_gemm_shape_splits_where_the_grid_is_small(void **state) {
 
 static void test_gemm_shape_variants(void **state) {
     const clconv__tile tile = {{64, 64, 8, 8}};
-    const clconv__gemm_size point = {1, 64, 64, 1, 100, 0}, padded = {1, 64, 64, 1, 100, 1},
-                            few = {1, 64, 3, 9, 100, 0}, many = {1, 64, 64, 9, 100, 0};
+    const clconv__gemm_size point = {1, 64, 64, 1, 100, 0, 0}, padded = {1, 64, 64, 1, 100, 1, 0},
+                            few = {1, 64, 3, 9, 100, 0, 0}, many = {1, 64, 64, 9, 100, 0, 0};
     (void)state;
     assert_true(clconv__gemm_shape_of(&point, &tile, 0).is_point);
     assert_false(clconv__gemm_shape_of(&padded, &tile, 0).is_point);
@@ -164,6 +184,7 @@ static void test_estimates_prefer_what_suits_the_device(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm_tiles_share_out_evenly),
+        cmocka_unit_test(test_gemm_mma_tiles_share_out_evenly),
         cmocka_unit_test(test_gemm_shape_covers_the_multiplication),
         cmocka_unit_test(test_gemm_shape_splits_where_the_grid_is_small),
         cmocka_unit_test(test_gemm_shape_variants),

@@ -3,14 +3,16 @@
  * calls that build to the functions here (-Wl,--wrap), which only take down file and options. For
  * scripts/gpu-codegen.
  *
- *     write_programs FOLDER [VENDOR]
+ *     write_programs FOLDER [VENDOR [ENGINE]]
  *
- * FOLDER receives the sources; VENDOR is what the device says of itself, for rows that ask.
+ * FOLDER receives the sources; VENDOR is what the device says of itself, for rows that ask; ENGINE
+ * is the matrix engine that it has, of the table in host/engine.c.
  * Standard output has a line for each program, parted by tabs: source file, kernel file, standing,
  * algorithm, tile, dynamic local memory in bytes, options. Standings: `chosen` where the plan of
  * some problem below would use it, `best` where it is the first choice of a row that is chosen for
  * some problem, else `candidate`; `cpu` where the row is not made for GPUs.
  */
+#include "engine.h"
 #include "kernel_source.h"
 #include "plan.h"
 #include "program.h"
@@ -112,7 +114,7 @@ cl_mem __wrap_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size
 /* ---- rows and tiles ---- */
 
 /* Facts of a device that never runs anything: what current GPUs have at least. */
-static clconv_device paper_gpu(const char *vendor) {
+static clconv_device paper_gpu(const char *vendor, const char *engine) {
     clconv_device device = {.info = {.kind = CLCONV_KIND_GPU}, .f64_is_known = 1};
     snprintf(device.info.vendor, sizeof device.info.vendor, "%s", vendor);
     device.info.compute_units = 100;
@@ -123,6 +125,12 @@ static clconv_device paper_gpu(const char *vendor) {
     device.info.global_memory_size = (uint64_t)16 << 30;
     device.info.max_allocation_size = (uint64_t)4 << 30;
     device.info.f64_claimed = device.info.f64_probed = 1;
+    const clconv__engine *own = clconv__find_engine(engine);
+    require(own || !*engine, engine);
+    for (int type = 0; type < CLCONV__TYPES; ++type) {
+        device.engines[type].is_known = 1;
+        device.engines[type].engine = own && own->types >> type & 1 ? own : NULL;
+    }
     return device;
 }
 
@@ -181,26 +189,36 @@ static const clconv__tile *own_tile(const clconv__algo *algo, clconv_device *dev
 }
 
 /* The row with the smallest estimate. */
-static const clconv__algo *chosen_row(clconv_device *device, const clconv_problem *problem) {
+static const clconv__algo *chosen_row(clconv_device *device, const clconv_problem *problem,
+                                      int allows_tf32) {
+    clconv__request request = {.problem = problem, .device = device, .allows_tf32 = allows_tf32};
+    char refusal[CLCONV_REFUSAL_SIZE];
     const clconv__algo *best = NULL;
     double best_seconds = 0;
+    require(clconv__geometry_of(&request.g, problem) == CLCONV_OK, problem->name);
     for (size_t i = 0; i < clconv__algo_count; ++i) {
-        double seconds;
-        if (!clconv__algo_is_for(&clconv__algos[i], device) ||
-            clconv_algorithm_check(NULL, &seconds, device, problem, clconv__algos[i].name))
+        const clconv__algo *algo = &clconv__algos[i];
+        if (!clconv__algo_is_for(algo, device) || clconv__algo_refuses(refusal, algo, &request))
             continue;
+        const double seconds = clconv__algo_seconds(algo, &request);
         if (!best || seconds < best_seconds) {
-            best = &clconv__algos[i];
+            best = algo;
             best_seconds = seconds;
         }
     }
     return best;
 }
 
+/* Whether plans would use the row, with what some of them allow or without. */
+static int is_chosen(const clconv__algo *algo, clconv_device *device,
+                     const clconv_problem *problem) {
+    return chosen_row(device, problem, 0) == algo || chosen_row(device, problem, 1) == algo;
+}
+
 static int is_ever_chosen(const clconv__algo *algo, clconv_device *device) {
     for (size_t i = 0; i < PROBLEMS; ++i) {
         clconv_problem problem = parsed(problems[i]);
-        if (chosen_row(device, &problem) == algo)
+        if (is_chosen(algo, device, &problem))
             return 1;
     }
     return 0;
@@ -216,7 +234,7 @@ static void take_row(const clconv__algo *algo, clconv_device *device) {
         if (clconv_algorithm_check(NULL, NULL, device, &problem, algo->name))
             continue;
         const clconv__tile *own = own_tile(algo, device, &problem);
-        current.standing = chosen_row(device, &problem) == algo ? CHOSEN : best;
+        current.standing = is_chosen(algo, device, &problem) ? CHOSEN : best;
         plan_with(algo, own, device, &problem);
         current.standing = others;
         for (const clconv__tile *tile = algo->tiles; is_first && tile && tile->value[0]; ++tile)
@@ -240,11 +258,11 @@ static void write_source(const char *folder, size_t number, const entry *e) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2 && argc != 3) {
-        fprintf(stderr, "usage: write_programs FOLDER [VENDOR]\n");
+    if (argc < 2 || argc > 4) {
+        fprintf(stderr, "usage: write_programs FOLDER [VENDOR [ENGINE]]\n");
         return 2;
     }
-    clconv_device device = paper_gpu(argc == 3 ? argv[2] : "");
+    clconv_device device = paper_gpu(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
     for (size_t i = 0; i < clconv__algo_count; ++i)
         if (!clconv__algos[i].ops->is_host)
             take_row(&clconv__algos[i], &device);

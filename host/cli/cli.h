@@ -114,6 +114,7 @@ size_t cli_tensor_extents(size_t extents[CLCONV_TENSOR_AXES], const clconv_probl
 #define CLI_DEVICE_HELP                                                                            \
     "gpu, cpu, accelerator, host, or PLATFORM:DEVICE as the\n"                                     \
     "command devices numbers them (default: the best there is)"
+#define CLI_TF32_HELP "allow that f32 operands are rounded to tf32, 11 bits, for a matrix engine"
 #define CLI_ALGO_HELP                                                                              \
     "use this algorithm or fail (default: a tuned one, or the\n"                                   \
     "one with the smallest estimate)"

@@ -20,6 +20,7 @@ typedef struct options {
     uint64_t rounds;
     double seconds;
     bool compare_estimate;
+    bool tf32;
     bool json;
 } options;
 
@@ -29,6 +30,7 @@ static const args_option option_table[] = {
     ARGS_OPTION(options, algo, "algo", "NAME",
                 "this algorithm, or 'all' that are made for the device\n"
                 "(default: the one that a plan chooses)"),
+    ARGS_OPTION(options, tf32, "tf32", NULL, CLI_TF32_HELP),
     ARGS_OPTION(options, rounds, "rounds", "N", "runs behind the first (default 15)"),
     ARGS_OPTION(options, seconds, "seconds", "S",
                 "begin no more runs of an algorithm after so many (default 2)"),
@@ -91,7 +93,8 @@ static entry *add_entry(session *s, const clconv_problem *problem) {
 
 /* One algorithm, or with NULL the one that a plan chooses. */
 static int time_one(session *s, const case_data *data, const char *algorithm, const char *chosen) {
-    const timing_limits limits = {.rounds = (size_t)s->o->rounds, .seconds = s->o->seconds};
+    const timing_limits limits = {
+        .rounds = (size_t)s->o->rounds, .seconds = s->o->seconds, .allows_tf32 = s->o->tf32};
     entry *e = add_entry(s, &data->problem);
     clconv_status status;
 
@@ -120,14 +123,21 @@ static double chosen_over_fastest(const session *s, size_t first) {
     return chosen / fastest;
 }
 
+/* Those that plans choose among, with their estimates. */
+static bool is_candidate(const session *s, double *seconds, const clconv_problem *problem,
+                         const char *name) {
+    return clconv_algorithm_is_for(s->device, name) &&
+           (s->o->tf32 || !clconv_algorithm_rounds(name)) &&
+           !clconv_algorithm_check(NULL, seconds, s->device, problem, name);
+}
+
 static int time_all(session *s, const case_data *data, const char *chosen) {
     const size_t first = s->count;
     int code = CLI_OK;
 
     for (size_t i = 0; i < clconv_algorithm_count() && !code; i++) {
         const char *name = clconv_algorithm_name(i);
-        if (clconv_algorithm_is_for(s->device, name) &&
-            !clconv_algorithm_check(NULL, NULL, s->device, &data->problem, name))
+        if (is_candidate(s, NULL, &data->problem, name))
             code = time_one(s, data, name, chosen);
     }
     const double ratio = chosen_over_fastest(s, first);
@@ -147,8 +157,7 @@ static const char *find_chosen(const session *s, const clconv_problem *problem) 
     for (size_t i = 0; i < clconv_algorithm_count(); i++) {
         const char *name = clconv_algorithm_name(i);
         double seconds;
-        if (clconv_algorithm_is_for(s->device, name) &&
-            !clconv_algorithm_check(NULL, &seconds, s->device, problem, name) && seconds < least) {
+        if (is_candidate(s, &seconds, problem, name) && seconds < least) {
             least = seconds;
             chosen = name;
         }

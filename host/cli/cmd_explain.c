@@ -8,12 +8,14 @@
 typedef struct options {
     const char *device;
     const char *algo;
+    bool tf32;
     bool json;
 } options;
 
 static const args_option option_table[] = {
     ARGS_OPTION(options, device, "device", "SELECTOR", CLI_DEVICE_HELP),
     ARGS_OPTION(options, algo, "algo", "NAME", CLI_ALGO_HELP),
+    ARGS_OPTION(options, tf32, "tf32", NULL, CLI_TF32_HELP),
     ARGS_OPTION(options, json, "json", NULL, CLI_JSON_HELP),
 };
 
@@ -49,7 +51,7 @@ typedef struct explanation {
     size_t axes;
 } explanation;
 
-static clconv_status ask_algorithms(explanation *e) {
+static clconv_status ask_algorithms(explanation *e, const options *o) {
     const char *chosen = clconv_plan_algorithm(e->plan);
 
     e->answers = calloc(clconv_algorithm_count() + 1, sizeof *e->answers);
@@ -66,6 +68,8 @@ static clconv_status ask_algorithms(explanation *e) {
         status = clconv_algorithm_check(a->refusal, &a->seconds, e->device, &e->problem, a->name);
         if (status && status != CLCONV_UNSUPPORTED)
             return status;
+        if (!status && !o->tf32 && !a->chosen && clconv_algorithm_rounds(a->name))
+            strcpy(a->refusal, "it rounds its operands to tf32, which --tf32 allows");
     }
     return CLCONV_OK;
 }
@@ -75,12 +79,13 @@ static int investigate(explanation *e, const options *o, const char *text) {
     clconv_status status;
 
     plan_options.algorithm = o->algo;
+    plan_options.allow_tf32 = o->tf32;
     if ((status = clconv_problem_parse(&e->problem, text)) ||
         (status = clconv_problem_format(e->text, sizeof e->text, &e->problem)) ||
         (status = clconv_device_open(&e->device, o->device)) ||
         (status = clconv_device_get_info(&e->info, e->device)) ||
         (status = clconv_plan_create(&e->plan, e->device, &e->problem, &plan_options)) ||
-        (status = ask_algorithms(e)))
+        (status = ask_algorithms(e, o)))
         return cli_fail_status(spec.command, status);
     e->axes = cli_spatial_axes(&e->problem);
     return CLI_OK;

@@ -57,6 +57,7 @@ static const args_option option_table[] = {
     ARGS_OPTION(run_options, name, "name", "TEXT", "a label for the problem, which --json prints"),
     ARGS_OPTION(run_options, device, "device", "SELECTOR", CLI_DEVICE_HELP),
     ARGS_OPTION(run_options, algo, "algo", "NAME", CLI_ALGO_HELP),
+    ARGS_OPTION(run_options, tf32, "tf32", NULL, CLI_TF32_HELP),
     ARGS_OPTION(run_options, json, "json", NULL, CLI_JSON_HELP),
 };
 
@@ -198,6 +199,7 @@ static int compute(job *j) {
     double start;
 
     plan_options.algorithm = j->o->algo;
+    plan_options.allow_tf32 = j->o->tf32;
     if ((status = clconv_device_open(&j->device, j->o->device)) ||
         (status = clconv_device_get_info(&j->info, j->device)) ||
         (status = clconv_plan_create(&j->plan, j->device, &j->r.problem, &plan_options)))

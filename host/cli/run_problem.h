@@ -37,6 +37,7 @@ typedef struct run_options {
     const char *name;
     const char *device;
     const char *algo;
+    bool tf32;
     bool json;
 } run_options;
 

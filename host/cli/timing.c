@@ -132,6 +132,7 @@ clconv_status time_algorithm(timing *t, clconv_device *device, const case_data *
     moment first = {0, 0};
     memset(t, 0, sizeof *t);
     options.algorithm = algorithm;
+    options.allow_tf32 = limits->allows_tf32;
     if (clconv_device_opencl(device, &b.context, NULL, &b.queue))
         b.context = NULL;
     const double begin = now();

@@ -25,6 +25,7 @@ typedef struct timing {
 typedef struct timing_limits {
     size_t rounds;  /* runs after the first, */
     double seconds; /* but no more are begun after so many */
+    bool allows_tf32;
 } timing_limits;
 
 /**

@@ -1,0 +1,244 @@
+/* also: no-device */
+/*
+ * Matrix engines, and the rows that multiply with them. No machine of the tests has one, so that
+ * the emulated one stands in: all but the instruction itself is what runs on a GPU.
+ */
+#include "engine.h"
+#include "plan.h"
+#include "support/run.h"
+
+static int use_engine(const char *name) {
+    return name ? setenv("CLCONV_MATRIX_ENGINE", name, 1) : unsetenv("CLCONV_MATRIX_ENGINE");
+}
+
+static int forget_engine(void **state) {
+    (void)state;
+    return use_engine(NULL);
+}
+
+/* A device of its own, because what was found stays with it. The caller destroys it. */
+static clconv_device *open_cpu(void) {
+    clconv_device *device = NULL;
+    if (clconv_device_open(&device, "cpu"))
+        skip_because("there is no OpenCL CPU");
+    return device;
+}
+
+static const char *mma_row(clconv_type type) {
+    return type == CLCONV_F32 ? "gemm_mma_tf32" : "gemm_mma";
+}
+
+/* ---- engines ---- */
+
+static void test_find_engine(void **state) {
+    (void)state;
+    assert_string_equal(clconv__find_engine("emulated")->name, "emulated");
+    assert_null(clconv__find_engine(""));
+    assert_null(clconv__find_engine("emulate"));
+}
+
+static void test_device_engine_only_on_demand(void **state) {
+    clconv_device *device = open_cpu();
+    char note[CLCONV_TEXT_SIZE] = "old";
+    (void)state;
+    assert_null(clconv__device_engine(device, CLCONV_F16, note));
+    assert_string_equal(note, "");
+    assert_int_equal(use_engine("emulated"), 0); /* which was asked for too late */
+    assert_null(clconv__device_engine(device, CLCONV_F16, note));
+    assert_string_equal(clconv__device_engine(device, CLCONV_BF16, NULL)->name, "emulated");
+    assert_string_equal(clconv__device_engine(device, CLCONV_F32, note)->name, "emulated");
+    assert_null(clconv__device_engine(device, CLCONV_F64, note));
+    clconv_device_destroy(device);
+}
+
+/* The probe must not believe what multiplies wrongly; here, an engine without the last words. */
+static void test_device_engine_that_is_wrong(void **state) {
+    clconv_device *device = open_cpu();
+    char folder[] = "/tmp/clconv-engine-XXXXXX", note[CLCONV_TEXT_SIZE], command[512];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(command, sizeof command,
+             "cp %s/cl_kernels/* %s && sed -i 's/word < MMA_WORDS/word < MMA_WORDS - 1/' %s/mma.h",
+             CLCONV_SOURCE_DIR, folder, folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(setenv("CLCONV_KERNEL_DIR", folder, 1), 0);
+    assert_int_equal(use_engine("emulated"), 0);
+    assert_null(clconv__device_engine(device, CLCONV_F16, note));
+    assert_string_equal(note, ": emulated multiplies wrongly");
+    assert_int_equal(unsetenv("CLCONV_KERNEL_DIR"), 0);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+    clconv_device_destroy(device);
+}
+
+/* ---- refusals and permission ---- */
+
+static void test_gemm_mma_refuses_without_engine(void **state) {
+    clconv_device *device = open_cpu();
+    clconv_problem problem = CLCONV_PROBLEM_INIT;
+    char refusal[CLCONV_REFUSAL_SIZE];
+    (void)state;
+    assert_fails(clconv_algorithm_check(refusal, NULL, device, &problem, "gemm_mma"),
+                 CLCONV_UNSUPPORTED, "type f32 is not f16 or bf16");
+    assert_fails(clconv_algorithm_check(refusal, NULL, device, &problem, "gemm_mma_tf32"),
+                 CLCONV_UNSUPPORTED, "the device has no matrix engine that OpenCL C can use");
+    problem.type = CLCONV_F16;
+    assert_fails(clconv_algorithm_check(refusal, NULL, device, &problem, "gemm_mma_tf32"),
+                 CLCONV_UNSUPPORTED, "type f16 is not f32");
+    clconv_device_destroy(device);
+}
+
+/* A device of a kind that would choose the row: nothing is built on it. */
+static const char *why_not(int allows_tf32) {
+    static char text[16384];
+    clconv_device *device = open_cpu();
+    clconv_problem problem = CLCONV_PROBLEM_INIT;
+    clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
+    clconv_plan *plan = NULL;
+    assert_int_equal(use_engine("emulated"), 0);
+    options.allow_tf32 = allows_tf32;
+    assert_ok(clconv_plan_create(&plan, device, &problem, &options));
+    assert_ok(clconv_plan_explain(text, sizeof text, plan));
+    clconv_plan_destroy(plan);
+    clconv_device_destroy(device);
+    return strstr(text, "gemm_mma_tf32");
+}
+
+static void test_plan_allow_tf32(void **state) {
+    static const char refusal[] = "it rounds its operands to tf32, which was not allowed";
+    (void)state;
+    assert_non_null(strstr(why_not(0), refusal));
+    assert_null(strstr(why_not(1), refusal));
+}
+
+/* ---- results ---- */
+
+/* Tails of fragments, warps and tiles; few and many channels; one tap; a reduction in parts. */
+static const char *const cases[] = {
+    "ic1ih1_oc1kh1",
+    "ic16ih4iw4_oc16kh1_bias",
+    "ic15ih5iw3_oc17kh1kw1_sh2sw1",
+    "mb2_ic33ih7iw9_oc15kh3kw3_ph1pw1",
+    "ic3ih9iw17_oc33kh3kw3_sh2sw2_ph2pw0",
+    "mb2_g2_ic34ih6iw5_oc66kh2kw3_dh1dw0_ph1pw4rh0rw3_bias",
+    "ic32id3ih4iw4_oc16kd2kh1kw3_pd1ph0pw1_layout=nhwc_weights=ohwi_mode=convolution",
+    "mb3_ic65ih3iw31_oc31kh1kw1",
+};
+static const clconv_type types[] = {CLCONV_F32, CLCONV_F16, CLCONV_BF16};
+
+/* A plan with one tile, or with NULL the row's own choice, run between guards. */
+static bool is_right(size_t device, const clconv_problem *problem, const clconv__tile *tile,
+                     const tensor_set *set, const expectation *expected, bool exact) {
+    clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
+    const clconv__algo *algo = clconv__find_algo(mma_row(problem->type));
+    const clconv__choice choice = {algo, tile};
+    const tensor *output = &set->tensors[CLCONV_OUTPUT];
+    clconv_plan *plan = NULL;
+    char text[CLCONV_PROBLEM_TEXT_SIZE], label[CLCONV_PROBLEM_TEXT_SIZE + 128];
+    options.algorithm = algo->name;
+    assert_ok(clconv__plan_create(&plan, devices()->devices[device], problem, &options,
+                                  tile ? &choice : NULL));
+    assert_ok(clconv_problem_format(text, sizeof text, problem));
+    snprintf(label, sizeof label, "%s with tile %u %u, %s", algo->name, tile ? tile->value[0] : 0,
+             tile ? tile->value[1] : 0, text);
+    unsigned char *result = malloc(output->bytes);
+    assert_non_null(result);
+    expectation own = expectation_of(algo->name, problem, set, expected);
+    const bool right = enqueue_moated(plan, devices()->devices[device], set, result, label) &&
+                       result_matches(output, result, &own, exact, label);
+    free_expectation(&own);
+    free(result);
+    clconv_plan_destroy(plan);
+    return right;
+}
+
+/* Small integers have no bits that tf32 would drop, so that all rows are exact. */
+static void check_case(const char *text, clconv_type type, filling fill, bool all_tiles) {
+    clconv_problem problem = CLCONV_PROBLEM_INIT;
+    const clconv__tile *tile = all_tiles ? clconv__find_algo(mma_row(type))->tiles : NULL;
+    const bool exact = fill == SMALL_INTEGERS;
+    tensor_set set;
+    uint64_t random = 11;
+    size_t runs = 0;
+    assert_ok(clconv_problem_parse(&problem, text));
+    problem.type = type;
+    make_tensors(&set, &problem, &random, fill);
+    expectation expected = make_expectation(&problem, &set);
+    for (size_t device = 0; device < devices()->count; ++device) {
+        if (devices()->infos[device].kind == CLCONV_KIND_HOST)
+            continue;
+        ++runs;
+        if (!tile)
+            assert_true(is_right(device, &problem, NULL, &set, &expected, exact));
+        for (const clconv__tile *t = tile; t && t->value[0]; ++t)
+            assert_true(is_right(device, &problem, t, &set, &expected, exact));
+    }
+    free_expectation(&expected);
+    free_tensors(&set);
+    if (runs == 0)
+        skip_because("there is no OpenCL device");
+}
+
+static int emulate(void **state) {
+    (void)state;
+    return use_engine("emulated");
+}
+
+static void test_gemm_mma_of_every_type(void **state) {
+    (void)state;
+    for (size_t type = 0; type < COUNT_OF(types); ++type)
+        for (size_t i = 0; i < COUNT_OF(cases); ++i) {
+            check_case(cases[i], types[type], SMALL_INTEGERS, false);
+            check_case(cases[i], types[type], REALS, false);
+        }
+}
+
+static void test_gemm_mma_with_every_tile(void **state) {
+    (void)state;
+    check_case("mb2_ic33ih17iw15_oc130kh1kw3_pw1_bias", CLCONV_F32, SMALL_INTEGERS, true);
+}
+
+/* ---- the bound of rounded operands ---- */
+
+/* One product of operands half a unit in the last place of tf32 away from it. */
+static void test_tf32_bound_covers_the_rounding(void **state) {
+    clconv_problem problem = CLCONV_PROBLEM_INIT;
+    const float x = 1 + 0x1p-11f, w = 1 + 3 * 0x1p-11f;
+    const clconv_host_tensors tensors = {.input = &x, .weights = &w};
+    const double rounded = (1 + 0x1p-10) * (1 + 0x1p-9);
+    double value, plain, bound;
+    (void)state;
+    assert_ok(clconv_reference(&value, &plain, &problem, &tensors));
+    bound = plain;
+    assert_ok(clconv_algorithm_bound(&bound, &problem, &tensors, "gemm_mma_tf32"));
+    assert_true(rounded - value > 1000 * plain);
+    assert_true(rounded - value <= bound);
+    assert_true(bound < 1.01 * (0x1p-10 + 0x1p-22) * value + plain);
+}
+
+static void test_tf32_bound_where_an_operand_overflows(void **state) {
+    clconv_problem problem = CLCONV_PROBLEM_INIT;
+    const float x = 0x1.ffffp127f, w = 0.25f;
+    const clconv_host_tensors tensors = {.input = &x, .weights = &w};
+    double value, bound;
+    (void)state;
+    assert_ok(clconv_reference(&value, &bound, &problem, &tensors));
+    assert_true(isfinite(bound));
+    assert_ok(clconv_algorithm_bound(&bound, &problem, &tensors, "gemm_mma_tf32"));
+    assert_true(isinf(bound));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_find_engine),
+        cmocka_unit_test_teardown(test_device_engine_only_on_demand, forget_engine),
+        cmocka_unit_test_teardown(test_device_engine_that_is_wrong, forget_engine),
+        cmocka_unit_test(test_gemm_mma_refuses_without_engine),
+        cmocka_unit_test_teardown(test_plan_allow_tf32, forget_engine),
+        cmocka_unit_test_setup_teardown(test_gemm_mma_of_every_type, emulate, forget_engine),
+        cmocka_unit_test_setup_teardown(test_gemm_mma_with_every_tile, emulate, forget_engine),
+        cmocka_unit_test(test_tf32_bound_covers_the_rounding),
+        cmocka_unit_test(test_tf32_bound_where_an_operand_overflows),
+    };
+    return run_group_on_devices(tests);
+}
