@@ -154,7 +154,14 @@ static void apply_epilogue(int accumulator, void *row, size_t count, const epilo
 
 /* ---- the shape of the work ---- */
 
-/* What a phase of a line takes from an input row. */
+/* Neighbouring results of the same outer, d and h inside a strip. */
+typedef struct run {
+    size_t at;    /* place within the strip */
+    size_t count; /* results */
+    size_t outer, d, h, w;
+} run;
+
+/* What a phase of a line takes from a row of the source. */
 typedef struct line_part {
     size_t before; /* zeros of the padding */
     size_t w, count;
@@ -166,21 +173,23 @@ typedef struct host_job {
     clconv__walk w;
     size_t taps, pixels; /* products of a result, and results of a picture and channel */
     const type_row *type;
+    const clconv__accumulator *accumulator;
     const clconv__register_tile *tile;
-    size_t rows;           /* channels of a register tile */
     size_t channel_blocks; /* register tiles per group */
-    size_t strip;          /* pixels of a strip, a multiple of tile->width */
-    size_t strips;         /* per picture and group */
-    size_t parts;          /* a strip's channel blocks are split into so many pieces of work */
-    const void *weights;   /* as the caller has them */
-    char *packed;          /* [group][channel block][tap][row] */
-    const void *source;    /* tensors */
+    size_t band;         /* rows of results whose padded lines are held; 0: columns are gathered */
+    size_t strip;        /* places of a piece of work, a multiple of the lanes */
+    size_t strips;       /* per picture and group */
+    size_t block;        /* taps at a time, */
+    size_t columns;      /* and the elements that they read */
+    size_t chunk;        /* groups of a piece of work */
+    size_t parts;        /* a strip's channel blocks are split into so many pieces of work */
+    const void *weights; /* as the caller has them */
+    char *packed;        /* [group][channel block][tap][row] */
+    const void *source;  /* tensors */
     const void *bias, *residual; /* NULL where nothing is added */
     void *result;
-    size_t band;           /* output rows of a piece of work that sums rows; 0 for GEMM */
-    size_t chunk;          /* and its groups, */
     line_part *line_parts; /* for each column phase, */
-    size_t *taps_at;       /* and for each tap its first element in the lines of a band */
+    size_t *taps_at;       /* and for each tap of a block its first element in the columns */
     int *failed;           /* set to 1 by a worker that got no memory */
 } host_job;
 
@@ -188,83 +197,166 @@ static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 static void *aligned(size_t bytes) {
     return aligned_alloc(ALIGNMENT, clconv__divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
 }
 
 /*
- * ---- the padded lines of a band: [plane][row phase][column phase][row][column] ----
- * The phases are as many as the strides, so that neighbours of a phase are a stride apart in the
- * input, and the outputs of a band read one tap's inputs one behind the other: at `pitch` per row.
+ * ---- the padded lines of a band: [channel][tap of depth][row phase][column phase][row][column]
+ * ---- The phases are as many as the steps between results, so that neighbours of a phase are a
+ * step apart in the source, and the results of a band read one tap's elements one behind the other:
+ * at `pitch` per row.
  */
 
-static size_t line_pitch(const host_job *job) {
-    const clconv_problem *p = job->p;
-    return job->g->output[2] + (p->kernel[2] - 1) * p->dilation[2] / p->stride[2];
+/* From the first element that a result meets to the last. */
+static size_t reach(const clconv__walk *w, int axis) {
+    const ptrdiff_t step = w->tap_step[axis];
+    return (w->taps[axis] - 1) * (size_t)(step < 0 ? -step : step);
 }
 
-/* Rows of a phase. */
-static size_t phase_rows(const host_job *job, size_t band) {
-    const clconv_problem *p = job->p;
-    return band + (p->kernel[1] - 1) * p->dilation[1] / p->stride[1];
+/* Those that meet no tap are left out. */
+static size_t line_phases(const clconv__walk *w, int axis) {
+    return smaller(w->out_step[axis], reach(w, axis) + 1);
 }
 
-/* Planes of a group that an output row sees: one for each channel and tap of depth. */
-static size_t band_planes(const host_job *job) {
-    return job->g->in_per_group * job->p->kernel[0];
+/* Rows or columns of a phase behind those of the results. */
+static size_t overhang(const clconv__walk *w, int axis) {
+    return reach(w, axis) / w->out_step[axis];
 }
 
-/* Behind the last row, taps read a part of a line on, and sums of whole vectors. */
-static size_t band_elements(const host_job *job, size_t band) {
-    return band_planes(job) * job->p->stride[1] * job->p->stride[2] * phase_rows(job, band) *
-               line_pitch(job) +
-           line_pitch(job) + job->tile->width;
+static size_t line_pitch(const clconv__walk *w) {
+    return w->count[2] + overhang(w, 2);
 }
 
-/* The largest band whose lines stay in the second-level cache; 0 where GEMM is better. */
-static size_t band_of(const host_job *job) {
-    enum { CACHE_ELEMENTS = 32 * 1024, MOST_ROWS = 32 };
-    const clconv_problem *p = job->p;
-    /* Strides may be any number, and their product wrap around. */
-    const size_t lines = CACHE_ELEMENTS / line_pitch(job) / band_planes(job);
-    if (p->direction != CLCONV_FORWARD || 4 * job->g->out_per_group > job->rows ||
-        p->stride[2] > lines || p->stride[1] > lines / p->stride[2] ||
-        phase_rows(job, 1) > CACHE_ELEMENTS)
-        return 0;
-    size_t band = smaller(MOST_ROWS, job->g->output[1]);
-    while (band && band_elements(job, band) > CACHE_ELEMENTS)
-        band /= 2;
-    return band;
+static size_t phase_elements(const host_job *job) {
+    return (job->band + overhang(&job->w, 1)) * line_pitch(&job->w);
+}
+
+static size_t plane_elements(const host_job *job) {
+    return line_phases(&job->w, 1) * line_phases(&job->w, 2) * phase_elements(job);
+}
+
+/* Where tap `k` begins to read for the first result of a band. */
+static size_t tap_place(const host_job *job, size_t k) {
+    const clconv__walk *w = &job->w;
+    size_t at[CLCONV_SPATIAL_AXES]; /* behind the first element that the result meets */
+    const size_t plane = k / (w->taps[1] * w->taps[2]);
+    for (int axis = CLCONV_SPATIAL_AXES - 1; axis > 0; --axis) {
+        const size_t tap = k % w->taps[axis];
+        at[axis] = (w->tap_step[axis] < 0 ? w->taps[axis] - 1 - tap : tap) *
+                   (reach(w, axis) / larger(w->taps[axis] - 1, 1));
+        k /= w->taps[axis];
+    }
+    return plane * plane_elements(job) +
+           (at[1] % w->out_step[1] * line_phases(w, 2) + at[2] % w->out_step[2]) *
+               phase_elements(job) +
+           at[1] / w->out_step[1] * line_pitch(w) + at[2] / w->out_step[2];
+}
+
+/*
+ * A kernel of one element reads rows in their order: they are joined to longer ones, as many as
+ * divide the height.
+ */
+static void join_rows(clconv__walk *w) {
+    enum { LONGEST = 512 };
+    for (int axis = 1; axis < CLCONV_SPATIAL_AXES; ++axis)
+        if (w->taps[axis] != 1 || w->first[axis] != 0 || w->out_step[axis] != 1 ||
+            w->count[axis] != w->extent[axis])
+            return;
+    if (w->x[1] != w->count[2] * w->x[2] || w->y[1] != (ptrdiff_t)w->count[2] * w->y[2])
+        return;
+    size_t rows = smaller(w->count[1], LONGEST / w->count[2]);
+    while (rows > 1 && w->count[1] % rows)
+        --rows;
+    if (rows < 2)
+        return;
+    w->count[2] = w->extent[2] = w->count[2] * rows;
+    w->count[1] = w->extent[1] = w->count[1] / rows;
+    w->x[1] *= rows;
+    w->y[1] *= (ptrdiff_t)rows;
+}
+
+/* Results that a piece of work should have at least, so that its tiles are full. */
+static size_t full_strip(const host_job *job) {
+    enum { TILES = 4 };
+    return TILES * job->tile->vectors * job->accumulator->lanes;
+}
+
+/* Pieces of work that keep all processors busy to the end. */
+static size_t wanted_pieces(void) {
+    return 2 * (size_t)clconv__processors();
+}
+
+/*
+ * Chooses bands whose lines and sums stay in the second-level cache, and how many channels are
+ * summed at a time. None where lines are too long, or mostly read in vain.
+ */
+static void choose_band(host_job *job) {
+    enum { LINES = 64 * 1024, SUMS = 64 * 1024, LEAST_ROWS = 4 };
+    const clconv__walk *w = &job->w;
+    if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || !job->taps)
+        return;
+    const size_t pitch = line_pitch(w), per_channel = job->taps / w->channels;
+    /* Steps may be any number, and their product wrap around. */
+    const size_t rows =
+        LINES / pitch / w->taps[0] / line_phases(w, 1) / line_phases(w, 2); /* of all channels */
+    const size_t wish = smaller(w->count[1], LEAST_ROWS) + overhang(w, 1);
+    const size_t channels =
+        larger(smaller(smaller(TAP_BLOCK / per_channel, rows / wish), w->channels), 1);
+    if (rows / channels <= overhang(w, 1) || (pitch > 2 * w->count[2] && w->count[1] > 1))
+        return;
+    const size_t sums = larger(SUMS / (job->channel_blocks * job->tile->rows), full_strip(job));
+    const size_t all_rows = w->pictures * w->groups * w->count[0] * w->count[1];
+    size_t band = smaller(rows / channels - overhang(w, 1), larger(sums / pitch, 1));
+    band = smaller(band, larger(clconv__divide_up(all_rows, wanted_pieces()),
+                                clconv__divide_up(full_strip(job), pitch)));
+    const size_t bands = clconv__divide_up(w->count[1], band);
+    job->band = clconv__divide_up(w->count[1], bands);
+    job->strip = clconv__round_up(job->band * pitch, job->accumulator->lanes);
+    job->strips = bands * w->count[0];
+    job->block = channels * per_channel;
+    /* Sums of whole vectors read on behind the last line. */
+    job->columns = channels * w->taps[0] * plane_elements(job) + job->accumulator->lanes;
+}
+
+static void choose_strips(host_job *job) {
+    const size_t lanes = job->accumulator->lanes;
+    job->strip = smaller(full_strip(job), clconv__round_up(job->pixels, lanes));
+    job->strips = clconv__divide_up(job->pixels, job->strip);
+    job->block = TAP_BLOCK;
+    job->columns = TAP_BLOCK * job->strip;
 }
 
 static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
-    enum { TILES_PER_STRIP = 4 };
-    const clconv__host_kernel_set *kernels = clconv__host_kernels();
     memset(job, 0, sizeof *job);
     job->p = &plan->problem;
     job->g = &plan->request.g;
     clconv__walk_of(&job->w, job->p, job->g, phase);
+    join_rows(&job->w);
     job->taps = clconv__walk_products(&job->w);
     job->pixels = clconv__walk_places(&job->w);
     job->type = &type_rows[job->p->type];
-    job->tile = &kernels->tiles[job->type->accumulator];
-    job->rows = kernels->rows;
-    job->channel_blocks = clconv__divide_up(job->w.rows, job->rows);
-    job->strip = TILES_PER_STRIP * job->tile->width;
-    if (job->pixels < job->strip)
-        job->strip = clconv__divide_up(job->pixels, job->tile->width) * job->tile->width;
-    job->strips = clconv__divide_up(job->pixels, job->strip);
-    size_t pieces = job->strips * job->w.groups * job->w.pictures;
-    size_t wanted = 2 * (size_t)clconv__processors(); /* each part gathers the strip anew */
-    job->parts = smaller(clconv__divide_up(wanted, pieces), job->channel_blocks);
-    job->band = band_of(job);
-    if (job->band)
-        job->rows = 1; /* weights [channel][tap] */
-    job->channel_blocks = clconv__divide_up(job->w.rows, job->rows);
+    job->accumulator = &clconv__host_kernels()->accumulators[job->type->accumulator];
+    const int is_narrow = 4 * job->w.rows <= job->accumulator->block.rows;
+    job->tile = is_narrow ? &job->accumulator->line : &job->accumulator->block;
+    job->channel_blocks = clconv__divide_up(job->w.rows, job->tile->rows);
+    choose_band(job);
+    if (!job->band)
+        choose_strips(job);
+    const size_t strips = job->strips * job->w.pictures;
+    job->chunk = clconv__divide_up(job->w.groups, clconv__divide_up(2 * wanted_pieces(), strips));
+    /* Each part fills its columns anew. */
+    job->parts =
+        smaller(clconv__divide_up(wanted_pieces(), strips * job->w.groups), job->channel_blocks);
 }
 
 static size_t packed_bytes(const host_job *job) {
-    return job->w.groups * job->channel_blocks * job->taps * job->rows * job->tile->element;
+    return job->w.groups * job->channel_blocks * job->taps * job->tile->rows *
+           job->accumulator->element;
 }
 
 /* ---- packing the weights ---- */
@@ -283,15 +375,15 @@ static ptrdiff_t weight_offset(const host_job *job, size_t k) {
 /* Channels behind the last get zeros, so that register tiles need no tails. */
 static void pack_block(void *context, size_t block) {
     host_job *job = context;
-    size_t element = job->tile->element, rows = job->rows;
+    size_t rows = job->tile->rows, line = rows * job->accumulator->element;
     size_t group = block / job->channel_blocks;
     size_t first = block % job->channel_blocks * rows;
     size_t count = smaller(rows, job->w.rows - first);
-    char *to = job->packed + block * job->taps * rows * element;
-    for (size_t k = 0; k < job->taps; ++k, to += rows * element) {
+    char *to = job->packed + block * job->taps * line;
+    for (size_t k = 0; k < job->taps; ++k, to += line) {
         ptrdiff_t from = (ptrdiff_t)group * job->w.w_group + (ptrdiff_t)first * job->w.w_row +
                          weight_offset(job, k);
-        memset(to, 0, rows * element);
+        memset(to, 0, line);
         job->type->weights(to, job->weights, (size_t)from, job->w.w_row, count,
                            job->p->weights_zero_point);
     }
@@ -323,29 +415,130 @@ static clconv_status pack_phases(char **packed, const clconv_plan *plan, const v
     return CLCONV_OK;
 }
 
-/* ---- gathering columns ---- */
+/* ---- a piece of work: some channel blocks of one strip, or some groups of it ---- */
 
-/* A part of an output row inside a strip: neighbouring pixels of the same d and h. */
-typedef struct run {
-    size_t at;    /* pixel within the strip */
-    size_t count; /* pixels */
-    size_t outer, d, h, w;
-} run;
+typedef struct piece {
+    size_t picture, strip, first_block, blocks, first_group, groups;
+    size_t places; /* of the strip */
+    run *runs;
+    size_t run_count;
+    char *columns, *sums, *scratch;
+} piece;
 
-static size_t find_runs(run *runs, const host_job *job, size_t first, size_t pixels) {
-    const size_t *out = job->w.count;
-    size_t count = 0;
-    for (size_t at = 0; at < pixels; at += runs[count++].count) {
-        size_t pixel = first + at, row = pixel / out[2];
-        runs[count].at = at;
-        runs[count].w = pixel % out[2];
-        runs[count].h = row % out[1];
-        runs[count].d = row / out[1] % out[0];
-        runs[count].outer = row / out[1] / out[0];
-        runs[count].count = smaller(out[2] - runs[count].w, pixels - at);
-    }
-    return count;
+static size_t count_pieces(const host_job *job) {
+    return job->parts * job->strips * clconv__divide_up(job->w.groups, job->chunk) *
+           job->w.pictures;
 }
+
+static piece find_piece(const host_job *job, size_t index) {
+    piece w = {0};
+    size_t part = index % job->parts, per_part = clconv__divide_up(job->channel_blocks, job->parts);
+    size_t chunks = clconv__divide_up(job->w.groups, job->chunk);
+    index /= job->parts;
+    w.first_block = smaller(part * per_part, job->channel_blocks);
+    w.blocks = smaller(per_part, job->channel_blocks - w.first_block);
+    w.strip = index % job->strips;
+    index /= job->strips;
+    w.first_group = index % chunks * job->chunk;
+    w.groups = smaller(job->chunk, job->w.groups - w.first_group);
+    w.picture = index / chunks;
+    return w;
+}
+
+/* Rows of a band; what lies between them is no result. */
+static void find_band(piece *w, const host_job *job) {
+    const size_t *count = job->w.count, bands = job->strips / count[0];
+    const size_t first = w->strip % bands * job->band, pitch = line_pitch(&job->w);
+    w->run_count = smaller(job->band, count[1] - first);
+    w->places = (w->run_count - 1) * pitch + count[2];
+    for (size_t i = 0; i < w->run_count; ++i)
+        w->runs[i] = (run){i * pitch, count[2], 0, w->strip / bands, first + i, 0};
+}
+
+static void find_strip(piece *w, const host_job *job) {
+    const size_t *count = job->w.count, first = w->strip * job->strip;
+    w->places = smaller(job->strip, job->pixels - first);
+    for (size_t at = 0; at < w->places; at += w->runs[w->run_count++].count) {
+        const size_t pixel = first + at, row = pixel / count[2];
+        run *r = &w->runs[w->run_count];
+        *r = (run){.at = at, .w = pixel % count[2], .h = row % count[1]};
+        r->d = row / count[1] % count[0];
+        r->outer = row / count[1] / count[0];
+        r->count = smaller(count[2] - r->w, w->places - at);
+    }
+}
+
+/* ---- filling columns with the lines of a band ---- */
+
+/* The first element of the source that a result meets; negative in the padding. */
+static ptrdiff_t first_met(const clconv__walk *w, int axis, size_t out) {
+    const ptrdiff_t first = w->first[axis] + (ptrdiff_t)(out * w->out_step[axis]);
+    return w->tap_step[axis] < 0 ? first - (ptrdiff_t)reach(w, axis) : first;
+}
+
+/* Columns of each phase that are not padding. */
+static void find_line_parts(const host_job *job) {
+    const clconv__walk *w = &job->w;
+    const size_t step = w->out_step[2], pitch = line_pitch(w);
+    for (size_t k = 0; k < line_phases(w, 2); ++k) {
+        const ptrdiff_t first = first_met(w, 2, 0) + (ptrdiff_t)k;
+        line_part *part = &job->line_parts[k];
+        part->before = first < 0 ? clconv__divide_up((size_t)-first, step) : 0;
+        part->w = (size_t)(first + (ptrdiff_t)(part->before * step));
+        part->count = 0;
+        if (part->before < pitch && part->w < w->extent[2])
+            part->count =
+                smaller(clconv__divide_up(w->extent[2] - part->w, step), pitch - part->before);
+    }
+}
+
+/* One row of the source into its row of each column phase. */
+static void gather_line(const host_job *job, char *to, size_t row_at) {
+    const size_t element = job->accumulator->element, phase = phase_elements(job) * element;
+    const size_t step = job->w.x[2], phases = line_phases(&job->w, 2);
+    for (size_t k = 0; k < phases; ++k, to += phase) {
+        const line_part *part = &job->line_parts[k];
+        if (part->count)
+            job->type->input(to + part->before * element, job->source, row_at + part->w * step,
+                             (ptrdiff_t)(job->w.out_step[2] * step), part->count,
+                             job->p->input_zero_point);
+    }
+}
+
+static void gather_plane(const host_job *job, const piece *w, char *to, size_t plane_at) {
+    const clconv__walk *walk = &job->w;
+    const size_t phases = line_phases(walk, 1), rows = w->run_count + overhang(walk, 1);
+    const size_t line = line_pitch(walk) * job->accumulator->element;
+    const size_t phase_bytes =
+        line_phases(walk, 2) * phase_elements(job) * job->accumulator->element;
+    const ptrdiff_t first = first_met(walk, 1, w->runs->h);
+    for (size_t phase = 0; phase < phases; ++phase)
+        for (size_t row = 0; row < rows; ++row) {
+            const ptrdiff_t h = first + (ptrdiff_t)(row * walk->out_step[1] + phase);
+            if (h >= 0 && (size_t)h < walk->extent[1])
+                gather_line(job, to + phase * phase_bytes + row * line,
+                            plane_at + (size_t)h * walk->x[1]);
+        }
+}
+
+/* The padding is zero already: it is at the same place in every channel and group of a piece. */
+static void gather_lines(const host_job *job, const piece *w, size_t group_at, size_t from,
+                         size_t taps) {
+    const clconv__walk *walk = &job->w;
+    const size_t per_channel = job->taps / walk->channels;
+    const size_t plane_bytes = plane_elements(job) * job->accumulator->element;
+    char *to = w->columns;
+    for (size_t c = from / per_channel; c < (from + taps) / per_channel; ++c)
+        for (size_t tap = 0; tap < walk->taps[0]; ++tap, to += plane_bytes) {
+            const size_t at = walk->tap_step[0] < 0 ? walk->taps[0] - 1 - tap : tap;
+            const ptrdiff_t d = first_met(walk, 0, w->runs->d) +
+                                (ptrdiff_t)(at * (reach(walk, 0) / larger(walk->taps[0] - 1, 1)));
+            if (d >= 0 && (size_t)d < walk->extent[0])
+                gather_plane(job, w, to, group_at + c * walk->x_channel + (size_t)d * walk->x[0]);
+        }
+}
+
+/* ---- filling columns with what each tap meets ---- */
 
 /* Source coordinate of a result and tap; negative or behind the end in the padding. */
 static ptrdiff_t source_at(const clconv__walk *w, int axis, size_t out, size_t tap) {
@@ -358,7 +551,7 @@ static void gather_run(const host_job *job, char *to, size_t channel_offset, con
                        const run *r) {
     const clconv__walk *walk = &job->w;
     const size_t *x = walk->x, *extent = walk->extent;
-    size_t element = job->tile->element, stride = walk->out_step[2];
+    size_t element = job->accumulator->element, stride = walk->out_step[2];
     ptrdiff_t d = source_at(walk, 0, r->d, tap[0]), h = source_at(walk, 1, r->h, tap[1]);
     ptrdiff_t w = source_at(walk, 2, r->w, tap[2]);
     size_t before = w < 0 ? smaller(clconv__divide_up((size_t)-w, stride), r->count) : 0;
@@ -376,295 +569,131 @@ static void gather_run(const host_job *job, char *to, size_t channel_offset, con
     memset(to + end * element, 0, (r->count - end) * element);
 }
 
-/* Columns of taps [from, from+taps): tiles [tile][tap][width], one behind the other. */
-static void gather_columns(const host_job *job, char *columns, char *line, size_t group_offset,
-                           size_t from, size_t taps, const run *runs, size_t run_count) {
-    size_t element = job->tile->element, width = job->tile->width * element;
-    size_t tiles = job->strip / job->tile->width;
+static void gather_columns(const host_job *job, const piece *w, size_t group_at, size_t from,
+                           size_t taps) {
+    size_t element = job->accumulator->element;
     for (size_t k = 0; k < taps; ++k) {
+        char *to = w->columns + k * job->strip * element;
         size_t rest = from + k, tap[CLCONV_SPATIAL_AXES];
         for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; --axis) {
             tap[axis] = rest % job->w.taps[axis];
             rest /= job->w.taps[axis];
         }
-        for (size_t i = 0; i < run_count; ++i)
-            gather_run(job, line + runs[i].at * element, group_offset + rest * job->w.x_channel,
-                       tap, &runs[i]);
-        for (size_t t = 0; t < tiles; ++t)
-            memcpy(columns + (t * taps + k) * width, line + t * width, width);
+        for (size_t i = 0; i < w->run_count; ++i)
+            gather_run(job, to + w->runs[i].at * element, group_at + rest * job->w.x_channel, tap,
+                       &w->runs[i]);
     }
 }
 
-/* ---- storing a strip ---- */
+/* ---- multiplying ---- */
 
-static void store_run(const host_job *job, char *sums, char *scratch, ptrdiff_t row_offset,
-                      size_t channel, const run *r) {
-    const clconv_problem *p = job->p;
-    const clconv__walk *w = &job->w;
-    size_t first =
-        (size_t)(row_offset + (ptrdiff_t)r->outer * w->y_outer + (ptrdiff_t)r->d * w->y[0] +
-                 (ptrdiff_t)r->h * w->y[1] + (ptrdiff_t)r->w * w->y[2]);
-    char *bias = scratch, *residual = scratch + ALIGNMENT;
-    char *old = residual + job->strip * job->tile->element;
-    epilogue e = {p->activation, clconv__scalars_of(p), NULL, NULL, NULL};
-    if (job->bias) {
-        job->type->output(bias, job->bias, channel, 1, 1, 0);
-        e.bias = bias;
-    }
-    if (job->residual) {
-        job->type->output(residual, job->residual, first, w->y[2], r->count, 0);
-        e.residual = residual;
-    }
-    if (e.s.beta != 0) {
-        job->type->output(old, job->result, first, w->y[2], r->count, 0);
-        e.old = old;
-    }
-    apply_epilogue(job->type->accumulator, sums, r->count, &e);
-    job->type->store(job->result, first, w->y[2], sums, r->count);
-}
-
-/* Sums lie in register tiles [channel block][tile][row][width]; a channel's line is put together.
- */
-static void store_channel(const host_job *job, const char *sums, char *scratch, size_t row,
-                          ptrdiff_t row_offset, size_t channel, const run *runs, size_t run_count) {
-    size_t width = job->tile->width * job->tile->element;
-    size_t tiles = job->strip / job->tile->width;
-    char *line = scratch + ALIGNMENT + 2 * job->strip * job->tile->element;
-    for (size_t t = 0; t < tiles; ++t)
-        memcpy(line + t * width, sums + (t * job->rows + row) * width, width);
-    for (size_t i = 0; i < run_count; ++i)
-        store_run(job, line + runs[i].at * job->tile->element, scratch, row_offset, channel,
-                  &runs[i]);
-}
-
-/* ---- a piece of work: some channel blocks of one strip ---- */
-
-typedef struct piece {
-    size_t picture, group, first_pixel, first_block, blocks;
-} piece;
-
-static piece find_piece(const host_job *job, size_t index) {
-    piece w;
-    size_t part = index % job->parts, per_part = clconv__divide_up(job->channel_blocks, job->parts);
-    index /= job->parts;
-    w.first_block = smaller(part * per_part, job->channel_blocks);
-    w.blocks = smaller(per_part, job->channel_blocks - w.first_block);
-    w.first_pixel = index % job->strips * job->strip;
-    index /= job->strips;
-    w.group = index % job->w.groups;
-    w.picture = index / job->w.groups;
-    return w;
-}
-
-static void multiply_piece(const host_job *job, const piece *w, char *sums, char *columns,
-                           char *line, const run *runs, size_t run_count) {
-    size_t element = job->tile->element, width = job->tile->width * element;
-    size_t tiles = job->strip / job->tile->width, sum_tile = job->rows * width;
-    size_t group_offset = w->picture * job->w.x_picture + w->group * job->w.x_group;
-    memset(sums, 0, w->blocks * tiles * sum_tile);
-    for (size_t from = 0; from < job->taps; from += TAP_BLOCK) {
-        size_t taps = smaller(TAP_BLOCK, job->taps - from);
-        gather_columns(job, columns, line, group_offset, from, taps, runs, run_count);
-        for (size_t b = 0; b < w->blocks; ++b) {
-            size_t block = w->group * job->channel_blocks + w->first_block + b;
-            const char *weights = job->packed + (block * job->taps + from) * job->rows * element;
-            for (size_t t = 0; t < tiles; ++t)
-                job->tile->multiply(taps, weights, columns + t * taps * width,
-                                    sums + (b * tiles + t) * sum_tile);
-        }
-    }
-}
-
-static void store_piece(const host_job *job, const piece *w, const char *sums, char *scratch,
-                        const run *runs, size_t run_count) {
-    const clconv__walk *walk = &job->w;
-    size_t block_bytes = job->strip * job->rows * job->tile->element;
-    ptrdiff_t group_offset = walk->y_first + (ptrdiff_t)w->picture * walk->y_picture +
-                             (ptrdiff_t)w->group * walk->y_group;
-    for (size_t b = 0; b < w->blocks; ++b)
-        for (size_t row = 0; row < job->rows; ++row) {
-            size_t channel = (w->first_block + b) * job->rows + row;
-            if (channel < walk->rows)
-                store_channel(job, sums + b * block_bytes, scratch, row,
-                              group_offset + (ptrdiff_t)channel * walk->y_row,
-                              w->group * walk->rows + channel, runs, run_count);
-        }
-}
-
-static void do_piece(void *context, size_t index) {
-    const host_job *whole = context;
-    host_job own = *whole, *job = &own;
-    piece w = find_piece(job, index);
-    size_t pixels = smaller(job->strip, job->pixels - w.first_pixel);
-    job->strip = clconv__round_up(pixels, job->tile->width); /* the last one may be shorter */
-    size_t line_bytes = job->strip * job->tile->element;
-    char *sums = aligned(w.blocks * job->rows * line_bytes);
-    char *columns = aligned(TAP_BLOCK * line_bytes);
-    char *scratch = aligned(ALIGNMENT + 3 * line_bytes);
-    run *runs = malloc((pixels + 1) * sizeof *runs);
-    if (sums && columns && scratch && runs) {
-        char *line = scratch + ALIGNMENT + 2 * line_bytes;
-        size_t run_count = find_runs(runs, job, w.first_pixel, pixels);
-        memset(line, 0, line_bytes); /* pixels behind the last are summed, but never stored */
-        multiply_piece(job, &w, sums, columns, line, runs, run_count);
-        store_piece(job, &w, sums, scratch, runs, run_count);
-    } else {
-        __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
-    }
-    free(runs);
-    free(scratch);
-    free(columns);
-    free(sums);
-}
-
-/* ---- a piece of work: a band of output rows of some groups ---- */
-
-typedef struct rows_piece {
-    size_t picture, d, first_row, rows, first_group, groups;
-    char *lines, *sums, *scratch;
-} rows_piece;
-
-/* Columns of phase k that are not padding. */
-static void find_line_parts(const host_job *job) {
-    const clconv_problem *p = job->p;
-    const size_t stride = p->stride[2], pitch = line_pitch(job);
-    for (size_t k = 0; k < stride; ++k) {
-        line_part *part = &job->line_parts[k];
-        part->before = p->pad_begin[2] > k ? clconv__divide_up(p->pad_begin[2] - k, stride) : 0;
-        part->w = part->before * stride + k - p->pad_begin[2];
-        part->count = 0;
-        if (part->before < pitch && part->w < p->input[2])
-            part->count =
-                smaller(clconv__divide_up(p->input[2] - part->w, stride), pitch - part->before);
-    }
-}
-
-/* Where the taps of a band's first output begin to read, in the order of the packed weights. */
-static void find_taps(const host_job *job) {
-    const clconv_problem *p = job->p;
-    const size_t pitch = line_pitch(job), rows = phase_rows(job, job->band);
-    const size_t *stride = p->stride;
-    size_t *tap = job->taps_at;
-    for (size_t plane = 0; plane < band_planes(job); ++plane)
-        for (size_t i = 0; i < p->kernel[1]; ++i)
-            for (size_t k = 0; k < p->kernel[2]; ++k) {
-                const size_t h = i * p->dilation[1], w = k * p->dilation[2];
-                const size_t phase =
-                    (plane * stride[1] + h % stride[1]) * stride[2] + w % stride[2];
-                *tap++ = (phase * rows + h / stride[1]) * pitch + w / stride[2];
+/* Blocks of taps outermost, then tiles of places: what they read stays in the first-level cache. */
+static void multiply_group(const host_job *job, const piece *w, size_t group) {
+    const size_t element = job->accumulator->element, rows = job->tile->rows;
+    const size_t vectors = clconv__divide_up(w->places, job->accumulator->lanes);
+    const size_t group_at = w->picture * job->w.x_picture + group * job->w.x_group;
+    size_t from = 0;
+    do {
+        const size_t taps = smaller(job->block, job->taps - from);
+        if (job->band)
+            gather_lines(job, w, group_at, from, taps);
+        else
+            gather_columns(job, w, group_at, from, taps);
+        for (size_t at = 0, left = vectors, now; left;
+             left -= now, at += now * job->accumulator->lanes) {
+            now = clconv__divide_up(left, clconv__divide_up(left, job->tile->vectors));
+            for (size_t b = 0; b < w->blocks; ++b) {
+                const size_t block = group * job->channel_blocks + w->first_block + b;
+                job->tile->multiply[now - 1](
+                    taps, job->packed + (block * job->taps + from) * rows * element,
+                    w->columns + at * element, job->taps_at, from > 0,
+                    w->sums + (b * rows * job->strip + at) * element, job->strip);
             }
-}
-
-/* One input row into its row of each column phase. */
-static void gather_line(const host_job *job, char *to, size_t row_at) {
-    const clconv_problem *p = job->p;
-    const size_t stride = p->stride[2], element = job->tile->element;
-    const size_t phase = phase_rows(job, job->band) * line_pitch(job) * element;
-    const size_t step = job->g->input_stride[4];
-    for (size_t k = 0; k < stride; ++k, to += phase) {
-        const line_part *part = &job->line_parts[k];
-        if (part->count)
-            job->type->input(to + part->before * element, job->source, row_at + part->w * step,
-                             (ptrdiff_t)(stride * step), part->count, p->input_zero_point);
-    }
-}
-
-static void gather_plane(const host_job *job, const rows_piece *w, char *to, size_t plane_at) {
-    const clconv_problem *p = job->p;
-    const size_t stride = p->stride[1], rows = phase_rows(job, job->band);
-    const size_t line = line_pitch(job) * job->tile->element;
-    const ptrdiff_t first = source_at(&job->w, 1, w->first_row, 0);
-    for (size_t phase = 0; phase < stride; ++phase)
-        for (size_t row = 0; row < rows; ++row) {
-            const ptrdiff_t h = first + (ptrdiff_t)(row * stride + phase);
-            if (h >= 0 && (size_t)h < p->input[1])
-                gather_line(job, to + (phase * p->stride[2] * rows + row) * line,
-                            plane_at + (size_t)h * job->g->input_stride[3]);
         }
+        from += taps;
+    } while (from < job->taps);
 }
 
-/* The padding is zero already: it is at the same place in every group of a piece. */
-static void gather_band(const host_job *job, const rows_piece *w, size_t group) {
-    const clconv_problem *p = job->p;
-    const size_t *x = job->g->input_stride;
-    const size_t plane_bytes = p->stride[1] * p->stride[2] * phase_rows(job, job->band) *
-                               line_pitch(job) * job->tile->element;
-    for (size_t plane = 0; plane < band_planes(job); ++plane) {
-        const size_t c = group * job->g->in_per_group + plane / p->kernel[0];
-        const ptrdiff_t d = source_at(&job->w, 0, w->d, plane % p->kernel[0]);
-        if (d >= 0 && (size_t)d < p->input[0])
-            gather_plane(job, w, w->lines + plane * plane_bytes,
-                         w->picture * x[0] + c * x[1] + (size_t)d * x[2]);
+/* ---- storing ---- */
+
+/* What is added to a run is read first. */
+static void add_to_run(const host_job *job, const piece *w, char *sums, size_t first, size_t count,
+                       epilogue *e) {
+    char *residual = w->scratch + ALIGNMENT;
+    char *old = residual + job->strip * job->accumulator->element;
+    if (job->residual) {
+        job->type->output(residual, job->residual, first, job->w.y[2], count, 0);
+        e->residual = residual;
     }
+    if (e->s.beta != 0) {
+        job->type->output(old, job->result, first, job->w.y[2], count, 0);
+        e->old = old;
+    }
+    apply_epilogue(job->type->accumulator, sums, count, e);
 }
 
-/* The sums of a band lie `pitch` per row; what is between the rows is no output. */
-static void store_rows(const host_job *job, const rows_piece *w, size_t channel) {
-    const size_t *y = job->g->output_stride, width = job->g->output[2];
-    const size_t pitch = line_pitch(job), line = pitch * job->tile->element;
-    const size_t at = w->picture * y[0] + channel * y[1] + w->d * y[2] + w->first_row * y[3];
+static void store_channel(const host_job *job, const piece *w, char *sums, ptrdiff_t row_offset,
+                          size_t channel) {
+    const clconv__walk *walk = &job->w;
     epilogue e = {job->p->activation, clconv__scalars_of(job->p), NULL, NULL, NULL};
-    if (job->residual || e.s.beta != 0) {
-        for (size_t row = 0; row < w->rows; ++row) {
-            const run r = {0, width, 0, w->d, w->first_row + row, 0};
-            store_run(job, w->sums + row * line, w->scratch,
-                      (ptrdiff_t)(w->picture * y[0] + channel * y[1]), channel, &r);
-        }
-        return;
-    }
+    const int adds = job->residual || e.s.beta != 0;
     if (job->bias) {
         job->type->output(w->scratch, job->bias, channel, 1, 1, 0);
         e.bias = w->scratch;
     }
-    apply_epilogue(job->type->accumulator, w->sums, (w->rows - 1) * pitch + width, &e);
-    for (size_t row = 0; row < w->rows; ++row)
-        job->type->store(job->result, at + row * y[3], (ptrdiff_t)y[4], w->sums + row * line,
-                         width);
-}
-
-static void sum_group(const host_job *job, const rows_piece *w, size_t group) {
-    const clconv__geometry *g = job->g;
-    const size_t sums = clconv__round_up(w->rows * line_pitch(job), job->tile->width);
-    gather_band(job, w, group);
-    for (size_t o = 0; o < g->out_per_group; ++o) {
-        const size_t channel = group * g->out_per_group + o;
-        job->tile->sum_taps(g->taps, job->packed + channel * g->taps * job->tile->element, w->lines,
-                            job->taps_at, w->sums, sums);
-        store_rows(job, w, channel);
+    if (!adds)
+        apply_epilogue(job->type->accumulator, sums, w->places, &e);
+    for (size_t i = 0; i < w->run_count; ++i) {
+        const run *r = &w->runs[i];
+        char *from = sums + r->at * job->accumulator->element;
+        const size_t first = (size_t)(row_offset + (ptrdiff_t)r->outer * walk->y_outer +
+                                      (ptrdiff_t)r->d * walk->y[0] + (ptrdiff_t)r->h * walk->y[1] +
+                                      (ptrdiff_t)r->w * walk->y[2]);
+        if (adds)
+            add_to_run(job, w, from, first, r->count, &e);
+        job->type->store(job->result, first, walk->y[2], from, r->count);
     }
 }
 
-static size_t count_bands(const host_job *job) {
-    return clconv__divide_up(job->g->output[1], job->band);
+static void store_group(const host_job *job, const piece *w, size_t group) {
+    const clconv__walk *walk = &job->w;
+    const size_t rows = job->tile->rows, first = w->first_block * rows;
+    const size_t count = smaller(w->blocks * rows, walk->rows - first);
+    const ptrdiff_t group_offset =
+        walk->y_first + (ptrdiff_t)w->picture * walk->y_picture + (ptrdiff_t)group * walk->y_group;
+    for (size_t row = 0; row < count; ++row)
+        store_channel(job, w, w->sums + row * job->strip * job->accumulator->element,
+                      group_offset + (ptrdiff_t)(first + row) * walk->y_row,
+                      group * walk->rows + first + row);
 }
 
-static void do_rows_piece(void *context, size_t index) {
-    const host_job *whole = context;
-    host_job own = *whole, *job = &own;
-    const size_t element = job->tile->element, lines = band_elements(job, job->band) * element;
-    const size_t chunks = clconv__divide_up(job->p->groups, job->chunk);
-    rows_piece w = {.first_group = index % chunks * job->chunk};
-    index /= chunks;
-    w.groups = smaller(job->chunk, job->p->groups - w.first_group);
-    w.first_row = index % count_bands(job) * job->band;
-    index /= count_bands(job);
-    w.rows = smaller(job->band, job->g->output[1] - w.first_row);
-    w.d = index % job->g->output[0];
-    w.picture = index / job->g->output[0];
-    job->strip = job->g->output[2];
-    w.lines = aligned(lines);
-    w.sums = aligned(clconv__round_up(job->band * line_pitch(job), job->tile->width) * element);
-    w.scratch = aligned(ALIGNMENT + 2 * job->strip * element);
-    if (w.lines && w.sums && w.scratch) {
-        memset(w.lines, 0, lines);
-        for (size_t i = 0; i < w.groups; ++i)
-            sum_group(job, &w, w.first_group + i);
+static void do_piece(void *context, size_t index) {
+    const host_job *job = context;
+    const size_t element = job->accumulator->element, line = job->strip * element;
+    piece w = find_piece(job, index);
+    if (!w.blocks)
+        return;
+    w.sums = aligned(w.blocks * job->tile->rows * line);
+    w.columns = aligned(job->columns * element);
+    w.scratch = aligned(ALIGNMENT + 2 * line);
+    w.runs = malloc(job->strip * sizeof *w.runs);
+    if (w.sums && w.columns && w.scratch && w.runs) {
+        if (job->band)
+            find_band(&w, job);
+        else
+            find_strip(&w, job);
+        memset(w.columns, 0, job->columns * element);
+        for (size_t group = w.first_group; group < w.first_group + w.groups; ++group) {
+            multiply_group(job, &w, group);
+            store_group(job, &w, group);
+        }
     } else {
         __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
     }
+    free(w.runs);
     free(w.scratch);
+    free(w.columns);
     free(w.sums);
-    free(w.lines);
 }
 
 /* ---- the gradient of the bias ---- */
@@ -762,31 +791,21 @@ static clconv_status pack(clconv_plan *plan, const void *weights) {
     return CLCONV_OK;
 }
 
-static void compute_rows(host_job *job) {
-    const clconv__geometry *g = job->g;
-    const size_t bands = count_bands(job) * g->output[0] * job->p->batch;
-    const size_t wanted = 4 * (size_t)clconv__processors();
-    job->chunk = clconv__divide_up(job->p->groups, clconv__divide_up(wanted, bands));
-    job->line_parts = malloc(job->p->stride[2] * sizeof *job->line_parts);
-    job->taps_at = malloc(g->taps * sizeof *job->taps_at);
+static void compute(host_job *job) {
+    const size_t phases = job->band ? line_phases(&job->w, 2) : 0;
+    job->line_parts = malloc((phases + 1) * sizeof *job->line_parts);
+    job->taps_at = malloc(job->block * sizeof *job->taps_at);
     if (job->line_parts && job->taps_at) {
-        find_line_parts(job);
-        find_taps(job);
-        clconv__parallel_for(bands * clconv__divide_up(job->p->groups, job->chunk), do_rows_piece,
-                             job);
+        if (job->band)
+            find_line_parts(job);
+        for (size_t k = 0; k < job->block; ++k)
+            job->taps_at[k] = job->band ? tap_place(job, k) : k * job->strip;
+        clconv__parallel_for(count_pieces(job), do_piece, job);
     } else {
         *job->failed = 1;
     }
     free(job->taps_at);
     free(job->line_parts);
-}
-
-static void compute(host_job *job) {
-    if (job->band)
-        compute_rows(job);
-    else
-        clconv__parallel_for(job->parts * job->strips * job->w.groups * job->w.pictures, do_piece,
-                             job);
 }
 
 /* What a direction reads besides the packed factor, and what it computes. */
