@@ -22,20 +22,27 @@
 /* Taps gathered at a time: their columns stay in the second-level cache. */
 enum { TAP_BLOCK = 256, ALIGNMENT = 64 };
 
-/* Elements of one row of memory, `step` apart, to accumulators and back. */
-typedef void gather_row(void *to, const void *from, size_t first, ptrdiff_t step, size_t count,
-                        int32_t zero);
-typedef void scatter_row(void *to, size_t first, ptrdiff_t step, const void *from, size_t count);
+/*
+ * Elements of one row of memory, `step` apart, to accumulators and back. They never overlap. Steps
+ * of 1 and 2 are loops of their own, which compilers turn into vectors.
+ */
+typedef void gather_row(void *restrict to, const void *restrict from, size_t first, ptrdiff_t step,
+                        size_t count, int32_t zero);
+typedef void scatter_row(void *restrict to, size_t first, ptrdiff_t step, const void *restrict from,
+                         size_t count);
 
 #define DEFINE_GATHER(function, memory, accumulator, convert)                                      \
-    static void function(void *to, const void *from, size_t first, ptrdiff_t step, size_t count,   \
-                         int32_t zero) {                                                           \
-        accumulator *t = to;                                                                       \
-        const memory *f = (const memory *)from + first;                                            \
+    static void function(void *restrict to, const void *restrict from, size_t first,               \
+                         ptrdiff_t step, size_t count, int32_t zero) {                             \
+        accumulator *restrict t = to;                                                              \
+        const memory *restrict f = (const memory *)from + first;                                   \
         (void)zero;                                                                                \
         if (step == 1)                                                                             \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[i]);                                                              \
+        else if (step == 2)                                                                        \
+            for (size_t i = 0; i < count; ++i)                                                     \
+                t[i] = convert(f[2 * i]);                                                          \
         else                                                                                       \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[(ptrdiff_t)i * step]);                                            \
@@ -51,9 +58,10 @@ DEFINE_GATHER(gather_u8, uint8_t, int32_t, SUBTRACT)
 DEFINE_GATHER(gather_s32, int32_t, int32_t, SAME)
 
 #define DEFINE_SCATTER(function, memory, accumulator, convert)                                     \
-    static void function(void *to, size_t first, ptrdiff_t step, const void *from, size_t count) { \
-        memory *t = (memory *)to + first;                                                          \
-        const accumulator *f = from;                                                               \
+    static void function(void *restrict to, size_t first, ptrdiff_t step,                          \
+                         const void *restrict from, size_t count) {                                \
+        memory *restrict t = (memory *)to + first;                                                 \
+        const accumulator *restrict f = from;                                                      \
         if (step == 1)                                                                             \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[i]);                                                              \
@@ -143,7 +151,14 @@ static void epilogue_s32(int32_t *v, size_t count, const epilogue *e) {
             v[i] = (int32_t)((uint32_t)v[i] + *(const uint32_t *)e->bias);
 }
 
+static int is_empty(const epilogue *e) {
+    return e->activation == CLCONV_ACTIVATION_NONE && e->s.alpha == 1 && !e->bias && !e->residual &&
+           !e->old;
+}
+
 static void apply_epilogue(int accumulator, void *row, size_t count, const epilogue *e) {
+    if (is_empty(e))
+        return;
     if (accumulator == CLCONV__ACC_F32)
         epilogue_f32(row, count, e);
     else if (accumulator == CLCONV__ACC_F64)
@@ -167,6 +182,20 @@ typedef struct line_part {
     size_t w, count;
 } line_part;
 
+/*
+ * The padded lines of a band: [channel][tap of depth][row phase][column phase][row][column]. The
+ * phases are as many as the steps between results, so that neighbours of a phase are a step apart
+ * in the source, and the results of a band read one tap's elements one behind the other: at `pitch`
+ * per row. Phases that meet no tap are left out.
+ */
+typedef struct lines {
+    size_t reach[CLCONV_SPATIAL_AXES];  /* from the first element that a result meets to the last */
+    size_t phases[CLCONV_SPATIAL_AXES]; /* of rows and columns */
+    size_t behind[CLCONV_SPATIAL_AXES]; /* elements of a phase behind those of the results */
+    size_t pitch;
+    size_t phase, plane; /* elements of a column phase, and of a tap of depth */
+} lines;
+
 typedef struct host_job {
     const clconv_problem *p;
     const clconv__geometry *g;
@@ -176,6 +205,7 @@ typedef struct host_job {
     const clconv__accumulator *accumulator;
     const clconv__register_tile *tile;
     size_t channel_blocks; /* register tiles per group */
+    lines lines;
     size_t band;         /* rows of results whose padded lines are held; 0: columns are gathered */
     size_t strip;        /* places of a piece of work, a multiple of the lanes */
     size_t strips;       /* per picture and group */
@@ -205,56 +235,31 @@ static void *aligned(size_t bytes) {
     return aligned_alloc(ALIGNMENT, clconv__divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
 }
 
-/*
- * ---- the padded lines of a band: [channel][tap of depth][row phase][column phase][row][column]
- * ---- The phases are as many as the steps between results, so that neighbours of a phase are a
- * step apart in the source, and the results of a band read one tap's elements one behind the other:
- * at `pitch` per row.
- */
-
-/* From the first element that a result meets to the last. */
-static size_t reach(const clconv__walk *w, int axis) {
-    const ptrdiff_t step = w->tap_step[axis];
-    return (w->taps[axis] - 1) * (size_t)(step < 0 ? -step : step);
+static void describe_lines(lines *l, const clconv__walk *w) {
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        const ptrdiff_t step = w->tap_step[axis];
+        l->reach[axis] = (w->taps[axis] - 1) * (size_t)(step < 0 ? -step : step);
+        l->phases[axis] = smaller(w->out_step[axis], l->reach[axis] + 1);
+        l->behind[axis] = l->reach[axis] / w->out_step[axis];
+    }
+    l->pitch = w->count[2] + l->behind[2];
 }
 
-/* Those that meet no tap are left out. */
-static size_t line_phases(const clconv__walk *w, int axis) {
-    return smaller(w->out_step[axis], reach(w, axis) + 1);
+/* A tap's place behind the first element that a result meets. */
+static size_t tap_at(const host_job *job, int axis, size_t tap) {
+    const ptrdiff_t step = job->w.tap_step[axis];
+    return step < 0 ? job->lines.reach[axis] - tap * (size_t)-step : tap * (size_t)step;
 }
 
-/* Rows or columns of a phase behind those of the results. */
-static size_t overhang(const clconv__walk *w, int axis) {
-    return reach(w, axis) / w->out_step[axis];
-}
-
-static size_t line_pitch(const clconv__walk *w) {
-    return w->count[2] + overhang(w, 2);
-}
-
-static size_t phase_elements(const host_job *job) {
-    return (job->band + overhang(&job->w, 1)) * line_pitch(&job->w);
-}
-
-static size_t plane_elements(const host_job *job) {
-    return line_phases(&job->w, 1) * line_phases(&job->w, 2) * phase_elements(job);
-}
-
-/* Where tap `k` begins to read for the first result of a band. */
+/* Where tap `k` of a block begins to read for the first result of a band. */
 static size_t tap_place(const host_job *job, size_t k) {
     const clconv__walk *w = &job->w;
-    size_t at[CLCONV_SPATIAL_AXES]; /* behind the first element that the result meets */
-    const size_t plane = k / (w->taps[1] * w->taps[2]);
-    for (int axis = CLCONV_SPATIAL_AXES - 1; axis > 0; --axis) {
-        const size_t tap = k % w->taps[axis];
-        at[axis] = (w->tap_step[axis] < 0 ? w->taps[axis] - 1 - tap : tap) *
-                   (reach(w, axis) / larger(w->taps[axis] - 1, 1));
-        k /= w->taps[axis];
-    }
-    return plane * plane_elements(job) +
-           (at[1] % w->out_step[1] * line_phases(w, 2) + at[2] % w->out_step[2]) *
-               phase_elements(job) +
-           at[1] / w->out_step[1] * line_pitch(w) + at[2] / w->out_step[2];
+    const lines *l = &job->lines;
+    const size_t rest = k / w->taps[2], row = tap_at(job, 1, rest % w->taps[1]),
+                 column = tap_at(job, 2, k % w->taps[2]);
+    return rest / w->taps[1] * l->plane +
+           (row % w->out_step[1] * l->phases[2] + column % w->out_step[2]) * l->phase +
+           row / w->out_step[1] * l->pitch + column / w->out_step[2];
 }
 
 /*
@@ -298,29 +303,32 @@ static size_t wanted_pieces(void) {
 static void choose_band(host_job *job) {
     enum { LINES = 64 * 1024, SUMS = 64 * 1024, LEAST_ROWS = 4 };
     const clconv__walk *w = &job->w;
+    lines *l = &job->lines;
     if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || !job->taps)
         return;
-    const size_t pitch = line_pitch(w), per_channel = job->taps / w->channels;
-    /* Steps may be any number, and their product wrap around. */
-    const size_t rows =
-        LINES / pitch / w->taps[0] / line_phases(w, 1) / line_phases(w, 2); /* of all channels */
-    const size_t wish = smaller(w->count[1], LEAST_ROWS) + overhang(w, 1);
-    const size_t channels =
-        larger(smaller(smaller(TAP_BLOCK / per_channel, rows / wish), w->channels), 1);
-    if (rows / channels <= overhang(w, 1) || (pitch > 2 * w->count[2] && w->count[1] > 1))
+    describe_lines(l, w);
+    const size_t pitch = l->pitch, behind = l->behind[1], per_channel = job->taps / w->channels;
+    /* Of all channels. Steps may be any number, and their product wrap around. */
+    const size_t rows = LINES / pitch / w->taps[0] / l->phases[1] / l->phases[2];
+    const size_t wish = smaller(w->count[1], LEAST_ROWS) + behind;
+    const size_t most = smaller(smaller(TAP_BLOCK / per_channel, rows / wish), w->channels);
+    const size_t channels = larger(most, 1);
+    if (rows / channels <= behind || (pitch > 2 * w->count[2] && w->count[1] > 1))
         return;
     const size_t sums = larger(SUMS / (job->channel_blocks * job->tile->rows), full_strip(job));
-    const size_t all_rows = w->pictures * w->groups * w->count[0] * w->count[1];
-    size_t band = smaller(rows / channels - overhang(w, 1), larger(sums / pitch, 1));
-    band = smaller(band, larger(clconv__divide_up(all_rows, wanted_pieces()),
-                                clconv__divide_up(full_strip(job), pitch)));
-    const size_t bands = clconv__divide_up(w->count[1], band);
+    const size_t fit = smaller(rows / channels - behind, larger(sums / pitch, 1));
+    const size_t all = w->pictures * w->groups * w->count[0] * w->count[1];
+    const size_t fair =
+        larger(clconv__divide_up(all, wanted_pieces()), clconv__divide_up(full_strip(job), pitch));
+    const size_t bands = clconv__divide_up(w->count[1], smaller(fit, fair));
     job->band = clconv__divide_up(w->count[1], bands);
+    l->phase = (job->band + behind) * pitch;
+    l->plane = l->phases[1] * l->phases[2] * l->phase;
     job->strip = clconv__round_up(job->band * pitch, job->accumulator->lanes);
     job->strips = bands * w->count[0];
     job->block = channels * per_channel;
     /* Sums of whole vectors read on behind the last line. */
-    job->columns = channels * w->taps[0] * plane_elements(job) + job->accumulator->lanes;
+    job->columns = channels * w->taps[0] * l->plane + job->accumulator->lanes;
 }
 
 static void choose_strips(host_job *job) {
@@ -448,7 +456,7 @@ static piece find_piece(const host_job *job, size_t index) {
 /* Rows of a band; what lies between them is no result. */
 static void find_band(piece *w, const host_job *job) {
     const size_t *count = job->w.count, bands = job->strips / count[0];
-    const size_t first = w->strip % bands * job->band, pitch = line_pitch(&job->w);
+    const size_t first = w->strip % bands * job->band, pitch = job->lines.pitch;
     w->run_count = smaller(job->band, count[1] - first);
     w->places = (w->run_count - 1) * pitch + count[2];
     for (size_t i = 0; i < w->run_count; ++i)
@@ -471,32 +479,30 @@ static void find_strip(piece *w, const host_job *job) {
 /* ---- filling columns with the lines of a band ---- */
 
 /* The first element of the source that a result meets; negative in the padding. */
-static ptrdiff_t first_met(const clconv__walk *w, int axis, size_t out) {
+static ptrdiff_t first_met(const host_job *job, int axis, size_t out) {
+    const clconv__walk *w = &job->w;
     const ptrdiff_t first = w->first[axis] + (ptrdiff_t)(out * w->out_step[axis]);
-    return w->tap_step[axis] < 0 ? first - (ptrdiff_t)reach(w, axis) : first;
+    return w->tap_step[axis] < 0 ? first - (ptrdiff_t)job->lines.reach[axis] : first;
 }
 
 /* Columns of each phase that are not padding. */
 static void find_line_parts(const host_job *job) {
-    const clconv__walk *w = &job->w;
-    const size_t step = w->out_step[2], pitch = line_pitch(w);
-    for (size_t k = 0; k < line_phases(w, 2); ++k) {
-        const ptrdiff_t first = first_met(w, 2, 0) + (ptrdiff_t)k;
+    const size_t step = job->w.out_step[2], extent = job->w.extent[2], pitch = job->lines.pitch;
+    for (size_t k = 0; k < job->lines.phases[2]; ++k) {
+        const ptrdiff_t first = first_met(job, 2, 0) + (ptrdiff_t)k;
         line_part *part = &job->line_parts[k];
         part->before = first < 0 ? clconv__divide_up((size_t)-first, step) : 0;
         part->w = (size_t)(first + (ptrdiff_t)(part->before * step));
         part->count = 0;
-        if (part->before < pitch && part->w < w->extent[2])
-            part->count =
-                smaller(clconv__divide_up(w->extent[2] - part->w, step), pitch - part->before);
+        if (part->before < pitch && part->w < extent)
+            part->count = smaller(clconv__divide_up(extent - part->w, step), pitch - part->before);
     }
 }
 
 /* One row of the source into its row of each column phase. */
 static void gather_line(const host_job *job, char *to, size_t row_at) {
-    const size_t element = job->accumulator->element, phase = phase_elements(job) * element;
-    const size_t step = job->w.x[2], phases = line_phases(&job->w, 2);
-    for (size_t k = 0; k < phases; ++k, to += phase) {
+    const size_t element = job->accumulator->element, step = job->w.x[2];
+    for (size_t k = 0; k < job->lines.phases[2]; ++k, to += job->lines.phase * element) {
         const line_part *part = &job->line_parts[k];
         if (part->count)
             job->type->input(to + part->before * element, job->source, row_at + part->w * step,
@@ -506,18 +512,16 @@ static void gather_line(const host_job *job, char *to, size_t row_at) {
 }
 
 static void gather_plane(const host_job *job, const piece *w, char *to, size_t plane_at) {
-    const clconv__walk *walk = &job->w;
-    const size_t phases = line_phases(walk, 1), rows = w->run_count + overhang(walk, 1);
-    const size_t line = line_pitch(walk) * job->accumulator->element;
-    const size_t phase_bytes =
-        line_phases(walk, 2) * phase_elements(job) * job->accumulator->element;
-    const ptrdiff_t first = first_met(walk, 1, w->runs->h);
-    for (size_t phase = 0; phase < phases; ++phase)
+    const lines *l = &job->lines;
+    const size_t rows = w->run_count + l->behind[1], element = job->accumulator->element;
+    const size_t phase_bytes = l->phases[2] * l->phase * element;
+    const ptrdiff_t first = first_met(job, 1, w->runs->h);
+    for (size_t phase = 0; phase < l->phases[1]; ++phase)
         for (size_t row = 0; row < rows; ++row) {
-            const ptrdiff_t h = first + (ptrdiff_t)(row * walk->out_step[1] + phase);
-            if (h >= 0 && (size_t)h < walk->extent[1])
-                gather_line(job, to + phase * phase_bytes + row * line,
-                            plane_at + (size_t)h * walk->x[1]);
+            const ptrdiff_t h = first + (ptrdiff_t)(row * job->w.out_step[1] + phase);
+            if (h >= 0 && (size_t)h < job->w.extent[1])
+                gather_line(job, to + phase * phase_bytes + row * l->pitch * element,
+                            plane_at + (size_t)h * job->w.x[1]);
         }
 }
 
@@ -526,13 +530,11 @@ static void gather_lines(const host_job *job, const piece *w, size_t group_at, s
                          size_t taps) {
     const clconv__walk *walk = &job->w;
     const size_t per_channel = job->taps / walk->channels;
-    const size_t plane_bytes = plane_elements(job) * job->accumulator->element;
+    const size_t plane_bytes = job->lines.plane * job->accumulator->element;
     char *to = w->columns;
     for (size_t c = from / per_channel; c < (from + taps) / per_channel; ++c)
         for (size_t tap = 0; tap < walk->taps[0]; ++tap, to += plane_bytes) {
-            const size_t at = walk->tap_step[0] < 0 ? walk->taps[0] - 1 - tap : tap;
-            const ptrdiff_t d = first_met(walk, 0, w->runs->d) +
-                                (ptrdiff_t)(at * (reach(walk, 0) / larger(walk->taps[0] - 1, 1)));
+            const ptrdiff_t d = first_met(job, 0, w->runs->d) + (ptrdiff_t)tap_at(job, 0, tap);
             if (d >= 0 && (size_t)d < walk->extent[0])
                 gather_plane(job, w, to, group_at + c * walk->x_channel + (size_t)d * walk->x[0]);
         }
@@ -792,7 +794,7 @@ static clconv_status pack(clconv_plan *plan, const void *weights) {
 }
 
 static void compute(host_job *job) {
-    const size_t phases = job->band ? line_phases(&job->w, 2) : 0;
+    const size_t phases = job->band ? job->lines.phases[2] : 0;
     job->line_parts = malloc((phases + 1) * sizeof *job->line_parts);
     job->taps_at = malloc(job->block * sizeof *job->taps_at);
     if (job->line_parts && job->taps_at) {
