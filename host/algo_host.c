@@ -22,22 +22,46 @@
 /* Taps gathered at a time: their columns stay in the second-level cache. */
 enum { TAP_BLOCK = 256, ALIGNMENT = 64 };
 
-/*
- * Elements of one row of memory, `step` apart, to accumulators and back. They never overlap. Steps
- * of 1 and 2 are loops of their own, which compilers turn into vectors.
- */
-typedef void gather_row(void *restrict to, const void *restrict from, size_t first, ptrdiff_t step,
-                        size_t count, int32_t zero);
-typedef void scatter_row(void *restrict to, size_t first, ptrdiff_t step, const void *restrict from,
-                         size_t count);
+/* Rows of elements in memory, and `pitch` apart as accumulators. */
+typedef struct area {
+    size_t rows, count;
+    ptrdiff_t row_step, step; /* in memory */
+    size_t pitch;
+} area;
 
-#define DEFINE_GATHER(function, memory, accumulator, convert)                                      \
-    static void function(void *restrict to, const void *restrict from, size_t first,               \
-                         ptrdiff_t step, size_t count, int32_t zero) {                             \
-        accumulator *restrict t = to;                                                              \
-        const memory *restrict f = (const memory *)from + first;                                   \
+/* From memory to accumulators and back, between which nothing overlaps. */
+typedef void gather_area(void *to, const void *from, size_t first, const area *a, int32_t zero);
+typedef void scatter_area(void *to, size_t first, const area *a, const void *from);
+
+static area row_of(size_t count, ptrdiff_t step) {
+    return (area){1, count, 0, step, 0};
+}
+
+/* Rows of a few elements are so many that a call of memcpy for each would take longer. */
+static void copy(void *to, const void *from, size_t bytes) {
+    enum { PART = 16 };
+    char *t = to;
+    const char *f = from;
+    if (bytes < PART || bytes > 8 * PART) {
+        memcpy(t, f, bytes);
+        return;
+    }
+    for (size_t at = 0; at < bytes - PART; at += 2 * PART) {
+        const size_t next = at + PART < bytes - PART ? at + PART : bytes - PART;
+        memcpy(t + at, f + at, PART);
+        memcpy(t + next, f + next, PART);
+    }
+    memcpy(t + bytes - PART, f + bytes - PART, PART);
+}
+
+/* Steps of 1 and 2 are loops of their own, which compilers turn into vectors. */
+#define DEFINE_GATHER(function, memory, accumulator, is_copy, convert)                             \
+    static inline void function##_row(accumulator *restrict t, const memory *restrict f,           \
+                                      ptrdiff_t step, size_t count, int32_t zero) {                \
         (void)zero;                                                                                \
-        if (step == 1)                                                                             \
+        if (is_copy && step == 1)                                                                  \
+            copy(t, f, count * sizeof *t);                                                         \
+        else if (step == 1)                                                                        \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[i]);                                                              \
         else if (step == 2)                                                                        \
@@ -46,40 +70,52 @@ typedef void scatter_row(void *restrict to, size_t first, ptrdiff_t step, const 
         else                                                                                       \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[(ptrdiff_t)i * step]);                                            \
+    }                                                                                              \
+    static void function(void *to, const void *from, size_t first, const area *a, int32_t zero) {  \
+        const memory *f = (const memory *)from + first;                                            \
+        for (size_t row = 0; row < a->rows; ++row)                                                 \
+            function##_row((accumulator *)to + row * a->pitch, f + (ptrdiff_t)row * a->row_step,   \
+                           a->step, a->count, zero);                                               \
     }
 #define SAME(value)     (value)
 #define SUBTRACT(value) ((value)-zero)
-DEFINE_GATHER(gather_f32, float, float, SAME)
-DEFINE_GATHER(gather_f64, double, double, SAME)
-DEFINE_GATHER(gather_f16, uint16_t, float, clconv__f16_to_f32)
-DEFINE_GATHER(gather_bf16, uint16_t, float, clconv__bf16_to_f32)
-DEFINE_GATHER(gather_s8, int8_t, int32_t, SUBTRACT)
-DEFINE_GATHER(gather_u8, uint8_t, int32_t, SUBTRACT)
-DEFINE_GATHER(gather_s32, int32_t, int32_t, SAME)
+DEFINE_GATHER(gather_f32, float, float, 1, SAME)
+DEFINE_GATHER(gather_f64, double, double, 1, SAME)
+DEFINE_GATHER(gather_f16, uint16_t, float, 0, clconv__f16_to_f32)
+DEFINE_GATHER(gather_bf16, uint16_t, float, 0, clconv__bf16_to_f32)
+DEFINE_GATHER(gather_s8, int8_t, int32_t, 0, SUBTRACT)
+DEFINE_GATHER(gather_u8, uint8_t, int32_t, 0, SUBTRACT)
+DEFINE_GATHER(gather_s32, int32_t, int32_t, 1, SAME)
 
-#define DEFINE_SCATTER(function, memory, accumulator, convert)                                     \
-    static void function(void *restrict to, size_t first, ptrdiff_t step,                          \
-                         const void *restrict from, size_t count) {                                \
-        memory *restrict t = (memory *)to + first;                                                 \
-        const accumulator *restrict f = from;                                                      \
-        if (step == 1)                                                                             \
+#define DEFINE_SCATTER(function, memory, accumulator, is_copy, convert)                            \
+    static inline void function##_row(memory *restrict t, ptrdiff_t step,                          \
+                                      const accumulator *restrict f, size_t count) {               \
+        if (is_copy && step == 1)                                                                  \
+            copy(t, f, count * sizeof *t);                                                         \
+        else if (step == 1)                                                                        \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[i]);                                                              \
         else                                                                                       \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[(ptrdiff_t)i * step] = convert(f[i]);                                            \
+    }                                                                                              \
+    static void function(void *to, size_t first, const area *a, const void *from) {                \
+        memory *t = (memory *)to + first;                                                          \
+        for (size_t row = 0; row < a->rows; ++row)                                                 \
+            function##_row(t + (ptrdiff_t)row * a->row_step, a->step,                              \
+                           (const accumulator *)from + row * a->pitch, a->count);                  \
     }
-DEFINE_SCATTER(scatter_f32, float, float, SAME)
-DEFINE_SCATTER(scatter_f64, double, double, SAME)
-DEFINE_SCATTER(scatter_f16, uint16_t, float, clconv__f64_to_f16)
-DEFINE_SCATTER(scatter_bf16, uint16_t, float, clconv__f64_to_bf16)
-DEFINE_SCATTER(scatter_s32, int32_t, int32_t, SAME)
+DEFINE_SCATTER(scatter_f32, float, float, 1, SAME)
+DEFINE_SCATTER(scatter_f64, double, double, 1, SAME)
+DEFINE_SCATTER(scatter_f16, uint16_t, float, 0, clconv__f64_to_f16)
+DEFINE_SCATTER(scatter_bf16, uint16_t, float, 0, clconv__f64_to_bf16)
+DEFINE_SCATTER(scatter_s32, int32_t, int32_t, 1, SAME)
 
 /* Functions of one type of problem. */
 typedef struct type_row {
     int accumulator; /* index of the register tile */
-    gather_row *input, *weights, *output;
-    scatter_row *store;
+    gather_area *input, *weights, *output;
+    scatter_area *store;
 } type_row;
 
 static const type_row type_rows[] = {
@@ -176,10 +212,10 @@ typedef struct run {
     size_t outer, d, h, w;
 } run;
 
-/* What a phase of a line takes from a row of the source. */
+/* What a phase of an axis takes from the source. */
 typedef struct line_part {
     size_t before; /* zeros of the padding */
-    size_t w, count;
+    size_t at, count;
 } line_part;
 
 /*
@@ -218,6 +254,8 @@ typedef struct host_job {
     const void *source;  /* tensors */
     const void *bias, *residual; /* NULL where nothing is added */
     void *result;
+    epilogue epilogue;     /* without the rows that it adds */
+    int adds;              /* there are such rows */
     line_part *line_parts; /* for each column phase, */
     size_t *taps_at;       /* and for each tap of a block its first element in the columns */
     int *failed;           /* set to 1 by a worker that got no memory */
@@ -267,7 +305,7 @@ static size_t tap_place(const host_job *job, size_t k) {
  * divide the height.
  */
 static void join_rows(clconv__walk *w) {
-    enum { LONGEST = 512 };
+    enum { LONGEST = 256 };
     for (int axis = 1; axis < CLCONV_SPATIAL_AXES; ++axis)
         if (w->taps[axis] != 1 || w->first[axis] != 0 || w->out_step[axis] != 1 ||
             w->count[axis] != w->extent[axis])
@@ -301,7 +339,7 @@ static size_t wanted_pieces(void) {
  * summed at a time. None where lines are too long, or mostly read in vain.
  */
 static void choose_band(host_job *job) {
-    enum { LINES = 64 * 1024, SUMS = 64 * 1024, LEAST_ROWS = 4 };
+    enum { LINES = 64 * 1024, SUMS = 64 * 1024, ROWS_HELD = 32, LEAST_ROWS = 4 };
     const clconv__walk *w = &job->w;
     lines *l = &job->lines;
     if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || !job->taps)
@@ -315,7 +353,8 @@ static void choose_band(host_job *job) {
     const size_t channels = larger(most, 1);
     if (rows / channels <= behind || (pitch > 2 * w->count[2] && w->count[1] > 1))
         return;
-    const size_t sums = larger(SUMS / (job->channel_blocks * job->tile->rows), full_strip(job));
+    const size_t held = channels < w->channels ? job->channel_blocks * job->tile->rows : ROWS_HELD;
+    const size_t sums = larger(SUMS / held, full_strip(job));
     const size_t fit = smaller(rows / channels - behind, larger(sums / pitch, 1));
     const size_t all = w->pictures * w->groups * w->count[0] * w->count[1];
     const size_t fair =
@@ -386,14 +425,13 @@ static void pack_block(void *context, size_t block) {
     size_t rows = job->tile->rows, line = rows * job->accumulator->element;
     size_t group = block / job->channel_blocks;
     size_t first = block % job->channel_blocks * rows;
-    size_t count = smaller(rows, job->w.rows - first);
+    const area row = row_of(smaller(rows, job->w.rows - first), job->w.w_row);
     char *to = job->packed + block * job->taps * line;
     for (size_t k = 0; k < job->taps; ++k, to += line) {
         ptrdiff_t from = (ptrdiff_t)group * job->w.w_group + (ptrdiff_t)first * job->w.w_row +
                          weight_offset(job, k);
         memset(to, 0, line);
-        job->type->weights(to, job->weights, (size_t)from, job->w.w_row, count,
-                           job->p->weights_zero_point);
+        job->type->weights(to, job->weights, (size_t)from, &row, job->p->weights_zero_point);
     }
 }
 
@@ -427,6 +465,7 @@ static clconv_status pack_phases(char **packed, const clconv_plan *plan, const v
 
 typedef struct piece {
     size_t picture, strip, first_block, blocks, first_group, groups;
+    size_t held;   /* blocks whose sums are held at a time */
     size_t places; /* of the strip */
     run *runs;
     size_t run_count;
@@ -445,6 +484,7 @@ static piece find_piece(const host_job *job, size_t index) {
     index /= job->parts;
     w.first_block = smaller(part * per_part, job->channel_blocks);
     w.blocks = smaller(per_part, job->channel_blocks - w.first_block);
+    w.held = job->block < job->taps ? w.blocks : 1;
     w.strip = index % job->strips;
     index /= job->strips;
     w.first_group = index % chunks * job->chunk;
@@ -485,44 +525,36 @@ static ptrdiff_t first_met(const host_job *job, int axis, size_t out) {
     return w->tap_step[axis] < 0 ? first - (ptrdiff_t)job->lines.reach[axis] : first;
 }
 
-/* Columns of each phase that are not padding. */
-static void find_line_parts(const host_job *job) {
-    const size_t step = job->w.out_step[2], extent = job->w.extent[2], pitch = job->lines.pitch;
-    for (size_t k = 0; k < job->lines.phases[2]; ++k) {
-        const ptrdiff_t first = first_met(job, 2, 0) + (ptrdiff_t)k;
-        line_part *part = &job->line_parts[k];
-        part->before = first < 0 ? clconv__divide_up((size_t)-first, step) : 0;
-        part->w = (size_t)(first + (ptrdiff_t)(part->before * step));
-        part->count = 0;
-        if (part->before < pitch && part->w < extent)
-            part->count = smaller(clconv__divide_up(extent - part->w, step), pitch - part->before);
-    }
+/* What is not padding of `length` rows or columns of a phase, `first` being where they begin. */
+static line_part find_part(const clconv__walk *w, int axis, ptrdiff_t first, size_t length) {
+    const size_t step = w->out_step[axis], extent = w->extent[axis];
+    line_part part = {.before = first < 0 ? clconv__divide_up((size_t)-first, step) : 0};
+    part.at = (size_t)(first + (ptrdiff_t)(part.before * step));
+    if (part.before < length && part.at < extent)
+        part.count = smaller(clconv__divide_up(extent - part.at, step), length - part.before);
+    return part;
 }
 
-/* One row of the source into its row of each column phase. */
-static void gather_line(const host_job *job, char *to, size_t row_at) {
-    const size_t element = job->accumulator->element, step = job->w.x[2];
-    for (size_t k = 0; k < job->lines.phases[2]; ++k, to += job->lines.phase * element) {
-        const line_part *part = &job->line_parts[k];
-        if (part->count)
-            job->type->input(to + part->before * element, job->source, row_at + part->w * step,
-                             (ptrdiff_t)(job->w.out_step[2] * step), part->count,
-                             job->p->input_zero_point);
-    }
-}
-
+/* A channel's rows, each into its row of every column phase. */
 static void gather_plane(const host_job *job, const piece *w, char *to, size_t plane_at) {
+    const clconv__walk *walk = &job->w;
     const lines *l = &job->lines;
-    const size_t rows = w->run_count + l->behind[1], element = job->accumulator->element;
-    const size_t phase_bytes = l->phases[2] * l->phase * element;
-    const ptrdiff_t first = first_met(job, 1, w->runs->h);
-    for (size_t phase = 0; phase < l->phases[1]; ++phase)
-        for (size_t row = 0; row < rows; ++row) {
-            const ptrdiff_t h = first + (ptrdiff_t)(row * job->w.out_step[1] + phase);
-            if (h >= 0 && (size_t)h < job->w.extent[1])
-                gather_line(job, to + phase * phase_bytes + row * l->pitch * element,
-                            plane_at + (size_t)h * job->w.x[1]);
+    const size_t element = job->accumulator->element;
+    for (size_t row_phase = 0; row_phase < l->phases[1]; ++row_phase) {
+        const line_part rows =
+            find_part(walk, 1, first_met(job, 1, w->runs->h) + (ptrdiff_t)row_phase,
+                      w->run_count + l->behind[1]);
+        for (size_t k = 0; k < l->phases[2]; ++k, to += l->phase * element) {
+            const line_part *part = &job->line_parts[k];
+            const area a = {rows.count, part->count, (ptrdiff_t)(walk->out_step[1] * walk->x[1]),
+                            (ptrdiff_t)(walk->out_step[2] * walk->x[2]), l->pitch};
+            if (part->count)
+                job->type->input(to + (rows.before * l->pitch + part->before) * element,
+                                 job->source,
+                                 plane_at + rows.at * walk->x[1] + part->at * walk->x[2], &a,
+                                 job->p->input_zero_point);
         }
+    }
 }
 
 /* The padding is zero already: it is at the same place in every channel and group of a piece. */
@@ -565,9 +597,9 @@ static void gather_run(const host_job *job, char *to, size_t channel_offset, con
     }
     size_t first = channel_offset + r->outer * walk->x_outer + (size_t)d * x[0] + (size_t)h * x[1] +
                    (size_t)(w + (ptrdiff_t)(before * stride)) * x[2];
+    const area row = row_of(end - before, (ptrdiff_t)(stride * x[2]));
     memset(to, 0, before * element);
-    job->type->input(to + before * element, job->source, first, (ptrdiff_t)(stride * x[2]),
-                     end - before, job->p->input_zero_point);
+    job->type->input(to + before * element, job->source, first, &row, job->p->input_zero_point);
     memset(to + end * element, 0, (r->count - end) * element);
 }
 
@@ -589,31 +621,33 @@ static void gather_columns(const host_job *job, const piece *w, size_t group_at,
 
 /* ---- multiplying ---- */
 
-/* Blocks of taps outermost, then tiles of places: what they read stays in the first-level cache. */
-static void multiply_group(const host_job *job, const piece *w, size_t group) {
-    const size_t element = job->accumulator->element, rows = job->tile->rows;
-    const size_t vectors = clconv__divide_up(w->places, job->accumulator->lanes);
+static void fill_columns(const host_job *job, const piece *w, size_t group, size_t from,
+                         size_t taps) {
     const size_t group_at = w->picture * job->w.x_picture + group * job->w.x_group;
-    size_t from = 0;
-    do {
-        const size_t taps = smaller(job->block, job->taps - from);
-        if (job->band)
-            gather_lines(job, w, group_at, from, taps);
-        else
-            gather_columns(job, w, group_at, from, taps);
-        for (size_t at = 0, left = vectors, now; left;
-             left -= now, at += now * job->accumulator->lanes) {
-            now = clconv__divide_up(left, clconv__divide_up(left, job->tile->vectors));
-            for (size_t b = 0; b < w->blocks; ++b) {
-                const size_t block = group * job->channel_blocks + w->first_block + b;
-                job->tile->multiply[now - 1](
-                    taps, job->packed + (block * job->taps + from) * rows * element,
-                    w->columns + at * element, job->taps_at, from > 0,
-                    w->sums + (b * rows * job->strip + at) * element, job->strip);
-            }
-        }
-        from += taps;
-    } while (from < job->taps);
+    if (job->band)
+        gather_lines(job, w, group_at, from, taps);
+    else
+        gather_columns(job, w, group_at, from, taps);
+}
+
+/* Tiles of places outermost: what they read stays in the first-level cache. */
+static void multiply_blocks(const host_job *job, const piece *w, size_t group, size_t first,
+                            size_t from, size_t taps) {
+    const size_t element = job->accumulator->element, rows = job->tile->rows;
+    const size_t lanes = job->accumulator->lanes, most = job->tile->vectors;
+    const char *packed = job->packed +
+                         (group * job->channel_blocks + first) * job->taps * rows * element +
+                         from * rows * element;
+    size_t vectors;
+    for (size_t at = 0; at < w->places; at += vectors * lanes) {
+        const size_t left = clconv__divide_up(w->places - at, lanes);
+        vectors = clconv__divide_up(left, clconv__divide_up(left, most));
+        for (size_t b = 0; b < w->held; ++b)
+            job->tile->multiply[vectors - 1](taps, packed + b * job->taps * rows * element,
+                                             w->columns + at * element, job->taps_at, from > 0,
+                                             w->sums + (b * rows * job->strip + at) * element,
+                                             job->strip);
+    }
 }
 
 /* ---- storing ---- */
@@ -621,46 +655,49 @@ static void multiply_group(const host_job *job, const piece *w, size_t group) {
 /* What is added to a run is read first. */
 static void add_to_run(const host_job *job, const piece *w, char *sums, size_t first, size_t count,
                        epilogue *e) {
+    const area row = row_of(count, job->w.y[2]);
     char *residual = w->scratch + ALIGNMENT;
     char *old = residual + job->strip * job->accumulator->element;
     if (job->residual) {
-        job->type->output(residual, job->residual, first, job->w.y[2], count, 0);
+        job->type->output(residual, job->residual, first, &row, 0);
         e->residual = residual;
     }
     if (e->s.beta != 0) {
-        job->type->output(old, job->result, first, job->w.y[2], count, 0);
+        job->type->output(old, job->result, first, &row, 0);
         e->old = old;
     }
     apply_epilogue(job->type->accumulator, sums, count, e);
 }
 
+/* The rows of a band are stored at once. */
 static void store_channel(const host_job *job, const piece *w, char *sums, ptrdiff_t row_offset,
                           size_t channel) {
     const clconv__walk *walk = &job->w;
-    epilogue e = {job->p->activation, clconv__scalars_of(job->p), NULL, NULL, NULL};
-    const int adds = job->residual || e.s.beta != 0;
+    const area one = row_of(1, 1);
+    const size_t rows = job->band && !job->adds ? w->run_count : 1;
+    epilogue e = job->epilogue;
     if (job->bias) {
-        job->type->output(w->scratch, job->bias, channel, 1, 1, 0);
+        job->type->output(w->scratch, job->bias, channel, &one, 0);
         e.bias = w->scratch;
     }
-    if (!adds)
+    if (!job->adds)
         apply_epilogue(job->type->accumulator, sums, w->places, &e);
-    for (size_t i = 0; i < w->run_count; ++i) {
-        const run *r = &w->runs[i];
+    for (const run *r = w->runs; r < w->runs + w->run_count; r += rows) {
+        const area a = {rows, r->count, walk->y[1], walk->y[2], job->lines.pitch};
         char *from = sums + r->at * job->accumulator->element;
         const size_t first = (size_t)(row_offset + (ptrdiff_t)r->outer * walk->y_outer +
                                       (ptrdiff_t)r->d * walk->y[0] + (ptrdiff_t)r->h * walk->y[1] +
                                       (ptrdiff_t)r->w * walk->y[2]);
-        if (adds)
+        if (job->adds)
             add_to_run(job, w, from, first, r->count, &e);
-        job->type->store(job->result, first, walk->y[2], from, r->count);
+        job->type->store(job->result, first, &a, from);
     }
 }
 
-static void store_group(const host_job *job, const piece *w, size_t group) {
+static void store_blocks(const host_job *job, const piece *w, size_t group, size_t first_block) {
     const clconv__walk *walk = &job->w;
-    const size_t rows = job->tile->rows, first = w->first_block * rows;
-    const size_t count = smaller(w->blocks * rows, walk->rows - first);
+    const size_t rows = job->tile->rows, first = first_block * rows;
+    const size_t count = smaller(w->held * rows, walk->rows - first);
     const ptrdiff_t group_offset =
         walk->y_first + (ptrdiff_t)w->picture * walk->y_picture + (ptrdiff_t)group * walk->y_group;
     for (size_t row = 0; row < count; ++row)
@@ -669,13 +706,30 @@ static void store_group(const host_job *job, const piece *w, size_t group) {
                       group * walk->rows + first + row);
 }
 
+/* ---- pieces of work ---- */
+
+/* Columns of all taps are filled once, and then the sums of one channel block held at a time. */
+static void do_group(const host_job *job, const piece *w, size_t group) {
+    for (size_t b = w->first_block; b < w->first_block + w->blocks; b += w->held) {
+        size_t from = 0;
+        do {
+            const size_t taps = smaller(job->block, job->taps - from);
+            if (b == w->first_block)
+                fill_columns(job, w, group, from, taps);
+            multiply_blocks(job, w, group, b, from, taps);
+            from += taps;
+        } while (from < job->taps);
+        store_blocks(job, w, group, b);
+    }
+}
+
 static void do_piece(void *context, size_t index) {
     const host_job *job = context;
     const size_t element = job->accumulator->element, line = job->strip * element;
     piece w = find_piece(job, index);
     if (!w.blocks)
         return;
-    w.sums = aligned(w.blocks * job->tile->rows * line);
+    w.sums = aligned(w.held * job->tile->rows * line);
     w.columns = aligned(job->columns * element);
     w.scratch = aligned(ALIGNMENT + 2 * line);
     w.runs = malloc(job->strip * sizeof *w.runs);
@@ -685,10 +739,8 @@ static void do_piece(void *context, size_t index) {
         else
             find_strip(&w, job);
         memset(w.columns, 0, job->columns * element);
-        for (size_t group = w.first_group; group < w.first_group + w.groups; ++group) {
-            multiply_group(job, &w, group);
-            store_group(job, &w, group);
-        }
+        for (size_t i = 0; i < w.groups; ++i)
+            do_group(job, &w, w.first_group + i);
     } else {
         __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
     }
@@ -739,13 +791,14 @@ static void sum_channel(const bias_job *job, size_t channel, lanes *sums, char *
     const clconv__geometry *g = &job->plan->request.g;
     const type_row *type = &type_rows[p->type];
     const int is_wide = type->accumulator == CLCONV__ACC_F64;
+    const area all = row_of(g->output[2], (ptrdiff_t)g->output_stride[4]);
     for (size_t n = 0; n < p->batch; ++n)
         for (size_t d = 0; d < g->output[0]; ++d)
             for (size_t h = 0; h < g->output[1]; ++h) {
                 type->output(row, job->gradient,
                              n * g->output_stride[0] + channel * g->output_stride[1] +
                                  d * g->output_stride[2] + h * g->output_stride[3],
-                             (ptrdiff_t)g->output_stride[4], g->output[2], 0);
+                             &all, 0);
                 (is_wide ? add_row_f64 : add_row_f32)(sums, row, g->output[2]);
             }
     (is_wide ? add_row_f64_fold : add_row_f32_fold)(sums);
@@ -757,6 +810,7 @@ static void do_bias(void *context, size_t channel) {
     const type_row *type = &type_rows[p->type];
     lanes sums = {.wide = {0}}, old;
     epilogue e = {CLCONV_ACTIVATION_NONE, clconv__scalars_of(p), NULL, NULL, NULL};
+    const area one = row_of(1, 1);
     char *row = aligned(job->plan->request.g.output[2] * sizeof(double));
     if (!row) {
         __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
@@ -764,11 +818,11 @@ static void do_bias(void *context, size_t channel) {
     }
     sum_channel(job, channel, &sums, row);
     if (e.s.beta != 0) {
-        type->output(&old, job->bias, channel, 1, 1, 0);
+        type->output(&old, job->bias, channel, &one, 0);
         e.old = &old;
     }
     apply_epilogue(type->accumulator, &sums, 1, &e);
-    type->store(job->bias, channel, 1, &sums, 1);
+    type->store(job->bias, channel, &one, &sums);
     free(row);
 }
 
@@ -798,8 +852,9 @@ static void compute(host_job *job) {
     job->line_parts = malloc((phases + 1) * sizeof *job->line_parts);
     job->taps_at = malloc(job->block * sizeof *job->taps_at);
     if (job->line_parts && job->taps_at) {
-        if (job->band)
-            find_line_parts(job);
+        for (size_t k = 0; k < phases; ++k)
+            job->line_parts[k] =
+                find_part(&job->w, 2, first_met(job, 2, 0) + (ptrdiff_t)k, job->lines.pitch);
         for (size_t k = 0; k < job->block; ++k)
             job->taps_at[k] = job->band ? tap_place(job, k) : k * job->strip;
         clconv__parallel_for(count_pieces(job), do_piece, job);
@@ -820,6 +875,8 @@ static void choose_tensors(host_job *job, const clconv_host_tensors *t) {
     job->bias = job->p->has_bias && direction != CLCONV_BACKWARD_WEIGHTS ? t->bias : NULL;
     job->residual = job->p->has_residual ? t->residual : NULL;
     job->result = (void *)(uintptr_t)result;
+    job->epilogue = (epilogue){.activation = job->p->activation, .s = clconv__scalars_of(job->p)};
+    job->adds = job->residual || job->epilogue.s.beta != 0;
 }
 
 static void run_phases(const clconv_plan *plan, const clconv_host_tensors *tensors, char *packed,
