@@ -228,6 +228,7 @@ typedef struct lines {
     size_t reach[CLCONV_SPATIAL_AXES];  /* from the first element that a result meets to the last */
     size_t phases[CLCONV_SPATIAL_AXES]; /* of rows and columns */
     size_t behind[CLCONV_SPATIAL_AXES]; /* elements of a phase behind those of the results */
+    size_t taps;                        /* of a channel */
     size_t pitch;
     size_t phase, plane; /* elements of a column phase, and of a tap of depth */
 } lines;
@@ -280,6 +281,7 @@ static void describe_lines(lines *l, const clconv__walk *w) {
         l->phases[axis] = smaller(w->out_step[axis], l->reach[axis] + 1);
         l->behind[axis] = l->reach[axis] / w->out_step[axis];
     }
+    l->taps = w->taps[0] * w->taps[1] * w->taps[2];
     l->pitch = w->count[2] + l->behind[2];
 }
 
@@ -341,15 +343,15 @@ static size_t wanted_pieces(void) {
 static void choose_band(host_job *job) {
     enum { LINES = 64 * 1024, SUMS = 64 * 1024, ROWS_HELD = 32, LEAST_ROWS = 4 };
     const clconv__walk *w = &job->w;
-    lines *l = &job->lines;
+    lines own, *l = &own;
     if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || !job->taps)
         return;
     describe_lines(l, w);
-    const size_t pitch = l->pitch, behind = l->behind[1], per_channel = job->taps / w->channels;
+    const size_t pitch = l->pitch, behind = l->behind[1];
     /* Of all channels. Steps may be any number, and their product wrap around. */
     const size_t rows = LINES / pitch / w->taps[0] / l->phases[1] / l->phases[2];
     const size_t wish = smaller(w->count[1], LEAST_ROWS) + behind;
-    const size_t most = smaller(smaller(TAP_BLOCK / per_channel, rows / wish), w->channels);
+    const size_t most = smaller(smaller(TAP_BLOCK / l->taps, rows / wish), w->channels);
     const size_t channels = larger(most, 1);
     if (rows / channels <= behind || (pitch > 2 * w->count[2] && w->count[1] > 1))
         return;
@@ -365,9 +367,10 @@ static void choose_band(host_job *job) {
     l->plane = l->phases[1] * l->phases[2] * l->phase;
     job->strip = clconv__round_up(job->band * pitch, job->accumulator->lanes);
     job->strips = bands * w->count[0];
-    job->block = channels * per_channel;
+    job->block = channels * l->taps;
     /* Sums of whole vectors read on behind the last line. */
     job->columns = channels * w->taps[0] * l->plane + job->accumulator->lanes;
+    job->lines = own;
 }
 
 static void choose_strips(host_job *job) {
@@ -465,10 +468,11 @@ static clconv_status pack_phases(char **packed, const clconv_plan *plan, const v
 
 typedef struct piece {
     size_t picture, strip, first_block, blocks, first_group, groups;
-    size_t held;   /* blocks whose sums are held at a time */
-    size_t places; /* of the strip */
+    size_t held;            /* blocks whose sums are held at a time */
+    size_t places, vectors; /* of the strip */
     run *runs;
     size_t run_count;
+    line_part *row_parts; /* for each row phase of a band */
     char *columns, *sums, *scratch;
 } piece;
 
@@ -493,31 +497,6 @@ static piece find_piece(const host_job *job, size_t index) {
     return w;
 }
 
-/* Rows of a band; what lies between them is no result. */
-static void find_band(piece *w, const host_job *job) {
-    const size_t *count = job->w.count, bands = job->strips / count[0];
-    const size_t first = w->strip % bands * job->band, pitch = job->lines.pitch;
-    w->run_count = smaller(job->band, count[1] - first);
-    w->places = (w->run_count - 1) * pitch + count[2];
-    for (size_t i = 0; i < w->run_count; ++i)
-        w->runs[i] = (run){i * pitch, count[2], 0, w->strip / bands, first + i, 0};
-}
-
-static void find_strip(piece *w, const host_job *job) {
-    const size_t *count = job->w.count, first = w->strip * job->strip;
-    w->places = smaller(job->strip, job->pixels - first);
-    for (size_t at = 0; at < w->places; at += w->runs[w->run_count++].count) {
-        const size_t pixel = first + at, row = pixel / count[2];
-        run *r = &w->runs[w->run_count];
-        *r = (run){.at = at, .w = pixel % count[2], .h = row % count[1]};
-        r->d = row / count[1] % count[0];
-        r->outer = row / count[1] / count[0];
-        r->count = smaller(count[2] - r->w, w->places - at);
-    }
-}
-
-/* ---- filling columns with the lines of a band ---- */
-
 /* The first element of the source that a result meets; negative in the padding. */
 static ptrdiff_t first_met(const host_job *job, int axis, size_t out) {
     const clconv__walk *w = &job->w;
@@ -535,36 +514,75 @@ static line_part find_part(const clconv__walk *w, int axis, ptrdiff_t first, siz
     return part;
 }
 
-/* A channel's rows, each into its row of every column phase. */
-static void gather_plane(const host_job *job, const piece *w, char *to, size_t plane_at) {
-    const clconv__walk *walk = &job->w;
-    const lines *l = &job->lines;
-    const size_t element = job->accumulator->element;
-    for (size_t row_phase = 0; row_phase < l->phases[1]; ++row_phase) {
-        const line_part rows =
-            find_part(walk, 1, first_met(job, 1, w->runs->h) + (ptrdiff_t)row_phase,
-                      w->run_count + l->behind[1]);
-        for (size_t k = 0; k < l->phases[2]; ++k, to += l->phase * element) {
-            const line_part *part = &job->line_parts[k];
-            const area a = {rows.count, part->count, (ptrdiff_t)(walk->out_step[1] * walk->x[1]),
-                            (ptrdiff_t)(walk->out_step[2] * walk->x[2]), l->pitch};
-            if (part->count)
-                job->type->input(to + (rows.before * l->pitch + part->before) * element,
-                                 job->source,
-                                 plane_at + rows.at * walk->x[1] + part->at * walk->x[2], &a,
-                                 job->p->input_zero_point);
-        }
+/* Rows of a band; what lies between them is no result. */
+static void find_band(piece *w, const host_job *job) {
+    const size_t *count = job->w.count, bands = job->strips / count[0];
+    const size_t first = w->strip % bands * job->band, pitch = job->lines.pitch;
+    w->run_count = smaller(job->band, count[1] - first);
+    w->places = (w->run_count - 1) * pitch + count[2];
+    for (size_t i = 0; i < w->run_count; ++i)
+        w->runs[i] = (run){i * pitch, count[2], 0, w->strip / bands, first + i, 0};
+    for (size_t k = 0; k < job->lines.phases[1]; ++k)
+        w->row_parts[k] = find_part(&job->w, 1, first_met(job, 1, first) + (ptrdiff_t)k,
+                                    w->run_count + job->lines.behind[1]);
+}
+
+static void find_strip(piece *w, const host_job *job) {
+    const size_t *count = job->w.count, first = w->strip * job->strip;
+    w->places = smaller(job->strip, job->pixels - first);
+    for (size_t at = 0; at < w->places; at += w->runs[w->run_count++].count) {
+        const size_t pixel = first + at, row = pixel / count[2];
+        run *r = &w->runs[w->run_count];
+        *r = (run){.at = at, .w = pixel % count[2], .h = row % count[1]};
+        r->d = row / count[1] % count[0];
+        r->outer = row / count[1] / count[0];
+        r->count = smaller(count[2] - r->w, w->places - at);
     }
+}
+
+/* ---- filling columns with the lines of a band ---- */
+
+/* Rows of a phase, from `row` on, into those of every column phase. */
+static void gather_rows(const host_job *job, char *to, size_t plane_at, const line_part *part,
+                        size_t row, size_t rows) {
+    const clconv__walk *walk = &job->w;
+    const size_t element = job->accumulator->element, pitch = job->lines.pitch;
+    const size_t at = plane_at + (part->at + (row - part->before) * walk->out_step[1]) * walk->x[1];
+    for (size_t k = 0; k < job->lines.phases[2]; ++k, to += job->lines.phase * element) {
+        const line_part *columns = &job->line_parts[k];
+        const area a = {rows, columns->count, (ptrdiff_t)(walk->out_step[1] * walk->x[1]),
+                        (ptrdiff_t)(walk->out_step[2] * walk->x[2]), pitch};
+        if (columns->count)
+            job->type->input(to + (row * pitch + columns->before) * element, job->source,
+                             at + columns->at * walk->x[2], &a, job->p->input_zero_point);
+    }
+}
+
+/* In the order of memory, which row phases share line by line. */
+static void gather_plane(const host_job *job, const piece *w, char *to, size_t plane_at) {
+    const lines *l = &job->lines;
+    const size_t phase_bytes = l->phases[2] * l->phase * job->accumulator->element;
+    if (l->phases[1] == 1) {
+        const line_part *part = w->row_parts;
+        gather_rows(job, to, plane_at, part, part->before, part->count);
+        return;
+    }
+    for (size_t row = 0; row < w->run_count + l->behind[1]; ++row)
+        for (size_t phase = 0; phase < l->phases[1]; ++phase) {
+            const line_part *part = &w->row_parts[phase];
+            if (row >= part->before && row - part->before < part->count)
+                gather_rows(job, to + phase * phase_bytes, plane_at, part, row, 1);
+        }
 }
 
 /* The padding is zero already: it is at the same place in every channel and group of a piece. */
 static void gather_lines(const host_job *job, const piece *w, size_t group_at, size_t from,
                          size_t taps) {
     const clconv__walk *walk = &job->w;
-    const size_t per_channel = job->taps / walk->channels;
     const size_t plane_bytes = job->lines.plane * job->accumulator->element;
+    size_t c = from / job->lines.taps;
     char *to = w->columns;
-    for (size_t c = from / per_channel; c < (from + taps) / per_channel; ++c)
+    for (const size_t end = c + taps / job->lines.taps; c < end; ++c)
         for (size_t tap = 0; tap < walk->taps[0]; ++tap, to += plane_bytes) {
             const ptrdiff_t d = first_met(job, 0, w->runs->d) + (ptrdiff_t)tap_at(job, 0, tap);
             if (d >= 0 && (size_t)d < walk->extent[0])
@@ -638,10 +656,8 @@ static void multiply_blocks(const host_job *job, const piece *w, size_t group, s
     const char *packed = job->packed +
                          (group * job->channel_blocks + first) * job->taps * rows * element +
                          from * rows * element;
-    size_t vectors;
-    for (size_t at = 0; at < w->places; at += vectors * lanes) {
-        const size_t left = clconv__divide_up(w->places - at, lanes);
-        vectors = clconv__divide_up(left, clconv__divide_up(left, most));
+    for (size_t left = w->vectors, at = 0, vectors; left; left -= vectors, at += vectors * lanes) {
+        vectors = left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
         for (size_t b = 0; b < w->held; ++b)
             job->tile->multiply[vectors - 1](taps, packed + b * job->taps * rows * element,
                                              w->columns + at * element, job->taps_at, from > 0,
@@ -733,17 +749,20 @@ static void do_piece(void *context, size_t index) {
     w.columns = aligned(job->columns * element);
     w.scratch = aligned(ALIGNMENT + 2 * line);
     w.runs = malloc(job->strip * sizeof *w.runs);
-    if (w.sums && w.columns && w.scratch && w.runs) {
+    w.row_parts = malloc((job->lines.phases[1] + 1) * sizeof *w.row_parts);
+    if (w.sums && w.columns && w.scratch && w.runs && w.row_parts) {
         if (job->band)
             find_band(&w, job);
         else
             find_strip(&w, job);
+        w.vectors = clconv__divide_up(w.places, job->accumulator->lanes);
         memset(w.columns, 0, job->columns * element);
         for (size_t i = 0; i < w.groups; ++i)
             do_group(job, &w, w.first_group + i);
     } else {
         __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
     }
+    free(w.row_parts);
     free(w.runs);
     free(w.scratch);
     free(w.columns);
@@ -848,7 +867,7 @@ static clconv_status pack(clconv_plan *plan, const void *weights) {
 }
 
 static void compute(host_job *job) {
-    const size_t phases = job->band ? job->lines.phases[2] : 0;
+    const size_t phases = job->lines.phases[2];
     job->line_parts = malloc((phases + 1) * sizeof *job->line_parts);
     job->taps_at = malloc(job->block * sizeof *job->taps_at);
     if (job->line_parts && job->taps_at) {
