@@ -37,31 +37,12 @@ static area row_of(size_t count, ptrdiff_t step) {
     return (area){1, count, 0, step, 0};
 }
 
-/* Rows of a few elements are so many that a call of memcpy for each would take longer. */
-static void copy(void *to, const void *from, size_t bytes) {
-    enum { PART = 16 };
-    char *t = to;
-    const char *f = from;
-    if (bytes < PART || bytes > 8 * PART) {
-        memcpy(t, f, bytes);
-        return;
-    }
-    for (size_t at = 0; at < bytes - PART; at += 2 * PART) {
-        const size_t next = at + PART < bytes - PART ? at + PART : bytes - PART;
-        memcpy(t + at, f + at, PART);
-        memcpy(t + next, f + next, PART);
-    }
-    memcpy(t + bytes - PART, f + bytes - PART, PART);
-}
-
 /* Steps of 1 and 2 are loops of their own, which compilers turn into vectors. */
 #define DEFINE_GATHER(function, memory, accumulator, is_copy, convert)                             \
     static inline void function##_row(accumulator *restrict t, const memory *restrict f,           \
                                       ptrdiff_t step, size_t count, int32_t zero) {                \
         (void)zero;                                                                                \
-        if (is_copy && step == 1)                                                                  \
-            copy(t, f, count * sizeof *t);                                                         \
-        else if (step == 1)                                                                        \
+        if (step == 1)                                                                             \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[i]);                                                              \
         else if (step == 2)                                                                        \
@@ -73,12 +54,18 @@ static void copy(void *to, const void *from, size_t bytes) {
     }                                                                                              \
     static void function(void *to, const void *from, size_t first, const area *a, int32_t zero) {  \
         const memory *f = (const memory *)from + first;                                            \
+        if (is_copy && a->step == 1) {                                                             \
+            clconv__host_kernels()->copy_rows(a->rows, a->count * sizeof *f, to,                   \
+                                              BYTES(a->pitch, f), f, BYTES(a->row_step, f));       \
+            return;                                                                                \
+        }                                                                                          \
         for (size_t row = 0; row < a->rows; ++row)                                                 \
             function##_row((accumulator *)to + row * a->pitch, f + (ptrdiff_t)row * a->row_step,   \
                            a->step, a->count, zero);                                               \
     }
-#define SAME(value)     (value)
-#define SUBTRACT(value) ((value)-zero)
+#define BYTES(step, pointer) ((ptrdiff_t)(step) * (ptrdiff_t)sizeof *(pointer))
+#define SAME(value)          (value)
+#define SUBTRACT(value)      ((value)-zero)
 DEFINE_GATHER(gather_f32, float, float, 1, SAME)
 DEFINE_GATHER(gather_f64, double, double, 1, SAME)
 DEFINE_GATHER(gather_f16, uint16_t, float, 0, clconv__f16_to_f32)
@@ -90,9 +77,7 @@ DEFINE_GATHER(gather_s32, int32_t, int32_t, 1, SAME)
 #define DEFINE_SCATTER(function, memory, accumulator, is_copy, convert)                            \
     static inline void function##_row(memory *restrict t, ptrdiff_t step,                          \
                                       const accumulator *restrict f, size_t count) {               \
-        if (is_copy && step == 1)                                                                  \
-            copy(t, f, count * sizeof *t);                                                         \
-        else if (step == 1)                                                                        \
+        if (step == 1)                                                                             \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[i]);                                                              \
         else                                                                                       \
@@ -101,6 +86,11 @@ DEFINE_GATHER(gather_s32, int32_t, int32_t, 1, SAME)
     }                                                                                              \
     static void function(void *to, size_t first, const area *a, const void *from) {                \
         memory *t = (memory *)to + first;                                                          \
+        if (is_copy && a->step == 1) {                                                             \
+            clconv__host_kernels()->copy_rows(a->rows, a->count * sizeof *t, t,                    \
+                                              BYTES(a->row_step, t), from, BYTES(a->pitch, t));    \
+            return;                                                                                \
+        }                                                                                          \
         for (size_t row = 0; row < a->rows; ++row)                                                 \
             function##_row(t + (ptrdiff_t)row * a->row_step, a->step,                              \
                            (const accumulator *)from + row * a->pitch, a->count);                  \
@@ -257,6 +247,7 @@ typedef struct host_job {
     void *result;
     epilogue epilogue;     /* without the rows that it adds */
     int adds;              /* there are such rows */
+    int splits;            /* split_rows serves both column phases */
     line_part *line_parts; /* for each column phase, */
     size_t *taps_at;       /* and for each tap of a block its first element in the columns */
     int *failed;           /* set to 1 by a worker that got no memory */
@@ -371,6 +362,8 @@ static void choose_band(host_job *job) {
     /* Sums of whole vectors read on behind the last line. */
     job->columns = channels * w->taps[0] * l->plane + job->accumulator->lanes;
     job->lines = own;
+    job->splits =
+        job->p->type == CLCONV_F32 && l->phases[2] == 2 && w->out_step[2] == 2 && w->x[2] == 1;
 }
 
 static void choose_strips(host_job *job) {
@@ -542,37 +535,41 @@ static void find_strip(piece *w, const host_job *job) {
 
 /* ---- filling columns with the lines of a band ---- */
 
-/* Rows of a phase, from `row` on, into those of every column phase. */
-static void gather_rows(const host_job *job, char *to, size_t plane_at, const line_part *part,
-                        size_t row, size_t rows) {
-    const clconv__walk *walk = &job->w;
-    const size_t element = job->accumulator->element, pitch = job->lines.pitch;
-    const size_t at = plane_at + (part->at + (row - part->before) * walk->out_step[1]) * walk->x[1];
-    for (size_t k = 0; k < job->lines.phases[2]; ++k, to += job->lines.phase * element) {
-        const line_part *columns = &job->line_parts[k];
-        const area a = {rows, columns->count, (ptrdiff_t)(walk->out_step[1] * walk->x[1]),
-                        (ptrdiff_t)(walk->out_step[2] * walk->x[2]), pitch};
-        if (columns->count)
-            job->type->input(to + (row * pitch + columns->before) * element, job->source,
-                             at + columns->at * walk->x[2], &a, job->p->input_zero_point);
-    }
+/*
+ * Rows that begin at `at` in memory, from both column phases at once where these are neighbours
+ * there: says how many columns of each.
+ */
+static size_t split_phases(const host_job *job, char *to, size_t at, size_t rows) {
+    const line_part *parts = job->line_parts;
+    if (!job->splits)
+        return 0;
+    const int first = parts[1].at < parts[0].at;
+    const size_t pairs = smaller(parts[0].count, parts[1].count);
+    float *places[] = {(float *)to + parts[0].before,
+                       (float *)to + job->lines.phase + parts[1].before};
+    clconv__host_kernels()->split_rows(rows, pairs, places[first], places[!first],
+                                       BYTES(job->lines.pitch, places[0]),
+                                       (const float *)job->source + at + parts[first].at,
+                                       BYTES(job->w.out_step[1] * job->w.x[1], places[0]));
+    return pairs;
 }
 
-/* In the order of memory, which row phases share line by line. */
-static void gather_plane(const host_job *job, const piece *w, char *to, size_t plane_at) {
-    const lines *l = &job->lines;
-    const size_t phase_bytes = l->phases[2] * l->phase * job->accumulator->element;
-    if (l->phases[1] == 1) {
-        const line_part *part = w->row_parts;
-        gather_rows(job, to, plane_at, part, part->before, part->count);
-        return;
+/* Rows of a phase into those of every column phase. */
+static void gather_rows(const host_job *job, char *to, size_t plane_at, const line_part *rows) {
+    const clconv__walk *w = &job->w;
+    const size_t element = job->accumulator->element, pitch = job->lines.pitch;
+    const size_t at = plane_at + rows->at * w->x[1];
+    to += rows->before * pitch * element;
+    const size_t done = split_phases(job, to, at, rows->count);
+    for (size_t k = 0; k < job->lines.phases[2]; ++k, to += job->lines.phase * element) {
+        const line_part *columns = &job->line_parts[k];
+        const area a = {rows->count, columns->count - done, (ptrdiff_t)(w->out_step[1] * w->x[1]),
+                        (ptrdiff_t)(w->out_step[2] * w->x[2]), pitch};
+        if (a.count)
+            job->type->input(to + (columns->before + done) * element, job->source,
+                             at + (columns->at + done * w->out_step[2]) * w->x[2], &a,
+                             job->p->input_zero_point);
     }
-    for (size_t row = 0; row < w->run_count + l->behind[1]; ++row)
-        for (size_t phase = 0; phase < l->phases[1]; ++phase) {
-            const line_part *part = &w->row_parts[phase];
-            if (row >= part->before && row - part->before < part->count)
-                gather_rows(job, to + phase * phase_bytes, plane_at, part, row, 1);
-        }
 }
 
 /* The padding is zero already: it is at the same place in every channel and group of a piece. */
@@ -580,13 +577,17 @@ static void gather_lines(const host_job *job, const piece *w, size_t group_at, s
                          size_t taps) {
     const clconv__walk *walk = &job->w;
     const size_t plane_bytes = job->lines.plane * job->accumulator->element;
+    const size_t phase_bytes = plane_bytes / job->lines.phases[1];
     size_t c = from / job->lines.taps;
     char *to = w->columns;
     for (const size_t end = c + taps / job->lines.taps; c < end; ++c)
         for (size_t tap = 0; tap < walk->taps[0]; ++tap, to += plane_bytes) {
             const ptrdiff_t d = first_met(job, 0, w->runs->d) + (ptrdiff_t)tap_at(job, 0, tap);
             if (d >= 0 && (size_t)d < walk->extent[0])
-                gather_plane(job, w, to, group_at + c * walk->x_channel + (size_t)d * walk->x[0]);
+                for (size_t phase = 0; phase < job->lines.phases[1]; ++phase)
+                    gather_rows(job, to + phase * phase_bytes,
+                                group_at + c * walk->x_channel + (size_t)d * walk->x[0],
+                                &w->row_parts[phase]);
         }
 }
 

@@ -73,6 +73,63 @@ DEFINE_TILES(double, f64)
 /* Unsigned, because sums may pass through values that a signed type must not leave. */
 DEFINE_TILES(uint32_t, s32)
 
+/* A row's parts of constant size overlap at its end, so that there is no loop over a remainder. */
+#define COPY_PART(size)                                                                            \
+    if (bytes >= (size)) {                                                                         \
+        for (size_t at = 0; at + (size) < bytes; at += (size))                                     \
+            memcpy(to + at, from + at, size);                                                      \
+        memcpy(to + bytes - (size), from + bytes - (size), size);                                  \
+        return;                                                                                    \
+    }
+
+static inline void copy_row(char *restrict to, const char *restrict from, size_t bytes) {
+    COPY_PART(VECTOR_BYTES)
+    COPY_PART(VECTOR_BYTES / 2)
+    COPY_PART(VECTOR_BYTES / 4)
+    for (size_t i = 0; i < bytes; ++i)
+        to[i] = from[i];
+}
+
+static void copy_rows(size_t rows, size_t bytes, void *to, ptrdiff_t to_step, const void *from,
+                      ptrdiff_t from_step) {
+    for (ptrdiff_t row = 0; row < (ptrdiff_t)rows; ++row)
+        copy_row((char *)to + row * to_step, (const char *)from + row * from_step, bytes);
+}
+
+/* Through arrays of its own, so that compilers see that nothing overlaps. */
+enum { PAIRS = VECTOR_BYTES / sizeof(float) };
+static inline void split_part(float *firsts, float *seconds, const float *from) {
+    float first[PAIRS], second[PAIRS];
+    for (size_t i = 0; i < PAIRS; ++i) {
+        first[i] = from[2 * i];
+        second[i] = from[2 * i + 1];
+    }
+    memcpy(firsts, first, sizeof first);
+    memcpy(seconds, second, sizeof second);
+}
+
+static inline void split_row(float *firsts, float *seconds, const float *from, size_t pairs) {
+    if (pairs < PAIRS) {
+        for (size_t i = 0; i < pairs; ++i) {
+            firsts[i] = from[2 * i];
+            seconds[i] = from[2 * i + 1];
+        }
+        return;
+    }
+    for (size_t i = 0; i + PAIRS < pairs; i += PAIRS)
+        split_part(firsts + i, seconds + i, from + 2 * i);
+    const size_t last = pairs - PAIRS;
+    split_part(firsts + last, seconds + last, from + 2 * last);
+}
+
+static void split_rows(size_t rows, size_t pairs, void *firsts, void *seconds, ptrdiff_t to_step,
+                       const void *from, ptrdiff_t from_step) {
+    for (ptrdiff_t row = 0; row < (ptrdiff_t)rows; ++row)
+        split_row((float *)((char *)firsts + row * to_step),
+                  (float *)((char *)seconds + row * to_step),
+                  (const float *)((const char *)from + row * from_step), pairs);
+}
+
 /* clang-format off */
 #define ACCUMULATOR(suffix)                                                                        \
     {sizeof(suffix##_lane), VECTOR_BYTES / sizeof(suffix##_lane),                                  \
@@ -83,4 +140,7 @@ DEFINE_TILES(uint32_t, s32)
 /* clang-format on */
 
 const clconv__host_kernel_set NAME(clconv__host_kernels_, CLCONV__ISA) = {
-    NAME_STRING(CLCONV__ISA), {ACCUMULATOR(f32), ACCUMULATOR(f64), ACCUMULATOR(s32)}};
+    NAME_STRING(CLCONV__ISA),
+    copy_rows,
+    split_rows,
+    {ACCUMULATOR(f32), ACCUMULATOR(f64), ACCUMULATOR(s32)}};
