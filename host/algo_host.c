@@ -1,12 +1,14 @@
 /*
- * The host CPU: implicit GEMM. For a strip of neighbouring pixels, blocks of taps are gathered into
- * columns [tap][pixel] and multiplied with packed weights [channel block][tap][channel] by the
- * register tiles of host_kernel.c. Strips are spread over the processors. Forward groups of one or
- * two output channels would leave such a tile empty: their input rows are gathered once, padded,
- * and every output row is summed over its taps. Every direction, type, layout, stride and epilogue
- * goes the same way: walk.h says what meets what, gathering converts to the accumulator type,
- * storing converts back. In the gradient of the weights these are the pixels, and the gradient of
- * the output is packed in their stead.
+ * The host CPU: implicit GEMM. For a strip of neighbouring results, columns of what a block of taps
+ * meets are filled and multiplied with packed weights [channel block][tap][channel] by the register
+ * tiles of host_kernel.c. Pieces of work are spread over the processors.
+ *
+ * Columns are mostly the padded lines of a band of rows: every tap reads them at a place of its
+ * own, so that an element is copied once however many taps meet it. Where lines would be too long
+ * or mostly padding, and in the gradient of the weights, each tap's column is gathered. Every
+ * direction, type, layout, stride and epilogue goes the same way: walk.h says what meets what,
+ * filling converts to the accumulator type, storing converts back. In the gradient of the weights
+ * these are the pixels, and the gradient of the output is packed in their stead.
  */
 #include "arithmetic.h"
 #include "element.h"
@@ -19,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Taps gathered at a time: their columns stay in the second-level cache. */
+/* Taps at a time: what they read stays in the caches. */
 enum { TAP_BLOCK = 256, ALIGNMENT = 64 };
 
 /* Rows of elements in memory, and `pitch` apart as accumulators. */
@@ -375,6 +377,7 @@ static void choose_strips(host_job *job) {
 }
 
 static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
+    enum { MOST_SUMS = 256 * 1024 }; /* that a piece of work holds */
     memset(job, 0, sizeof *job);
     job->p = &plan->problem;
     job->g = &plan->request.g;
@@ -393,8 +396,10 @@ static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
     const size_t strips = job->strips * job->w.pictures;
     job->chunk = clconv__divide_up(job->w.groups, clconv__divide_up(2 * wanted_pieces(), strips));
     /* Each part fills its columns anew. */
-    job->parts =
-        smaller(clconv__divide_up(wanted_pieces(), strips * job->w.groups), job->channel_blocks);
+    const size_t sums = job->block < job->taps ? job->channel_blocks * job->tile->rows : 0;
+    const size_t parts = larger(clconv__divide_up(wanted_pieces(), strips * job->w.groups),
+                                clconv__divide_up(sums * job->strip, MOST_SUMS));
+    job->parts = smaller(parts, job->channel_blocks);
 }
 
 static size_t packed_bytes(const host_job *job) {
@@ -501,7 +506,7 @@ static ptrdiff_t first_met(const host_job *job, int axis, size_t out) {
 static line_part find_part(const clconv__walk *w, int axis, ptrdiff_t first, size_t length) {
     const size_t step = w->out_step[axis], extent = w->extent[axis];
     line_part part = {.before = first < 0 ? clconv__divide_up((size_t)-first, step) : 0};
-    part.at = (size_t)(first + (ptrdiff_t)(part.before * step));
+    part.at = (size_t)first + part.before * step;
     if (part.before < length && part.at < extent)
         part.count = smaller(clconv__divide_up(extent - part.at, step), length - part.before);
     return part;
@@ -557,6 +562,8 @@ static size_t split_phases(const host_job *job, char *to, size_t at, size_t rows
 /* Rows of a phase into those of every column phase. */
 static void gather_rows(const host_job *job, char *to, size_t plane_at, const line_part *rows) {
     const clconv__walk *w = &job->w;
+    if (!rows->count)
+        return;
     const size_t element = job->accumulator->element, pitch = job->lines.pitch;
     const size_t at = plane_at + rows->at * w->x[1];
     to += rows->before * pitch * element;
@@ -583,11 +590,11 @@ static void gather_lines(const host_job *job, const piece *w, size_t group_at, s
     for (const size_t end = c + taps / job->lines.taps; c < end; ++c)
         for (size_t tap = 0; tap < walk->taps[0]; ++tap, to += plane_bytes) {
             const ptrdiff_t d = first_met(job, 0, w->runs->d) + (ptrdiff_t)tap_at(job, 0, tap);
-            if (d >= 0 && (size_t)d < walk->extent[0])
-                for (size_t phase = 0; phase < job->lines.phases[1]; ++phase)
-                    gather_rows(job, to + phase * phase_bytes,
-                                group_at + c * walk->x_channel + (size_t)d * walk->x[0],
-                                &w->row_parts[phase]);
+            const size_t plane_at = group_at + c * walk->x_channel + (size_t)d * walk->x[0];
+            if (d < 0 || (size_t)d >= walk->extent[0])
+                continue;
+            for (size_t phase = 0; phase < job->lines.phases[1]; ++phase)
+                gather_rows(job, to + phase * phase_bytes, plane_at, &w->row_parts[phase]);
         }
 }
 
