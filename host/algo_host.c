@@ -235,6 +235,7 @@ typedef struct host_job {
     const clconv__register_tile *tile;
     size_t channel_blocks; /* register tiles per group */
     lines lines;
+    size_t wanted;       /* pieces of work that keep all processors busy to the end */
     size_t band;         /* rows of results whose padded lines are held; 0: columns are gathered */
     size_t strip;        /* places of a piece of work, a multiple of the lanes */
     size_t strips;       /* per picture and group */
@@ -324,11 +325,6 @@ static size_t full_strip(const host_job *job) {
     return TILES * job->tile->vectors * job->accumulator->lanes;
 }
 
-/* Pieces of work that keep all processors busy to the end. */
-static size_t wanted_pieces(void) {
-    return 2 * (size_t)clconv__processors();
-}
-
 /*
  * Chooses bands whose lines and sums stay in the second-level cache, and how many channels are
  * summed at a time. None where lines are too long, or mostly read in vain.
@@ -353,7 +349,7 @@ static void choose_band(host_job *job) {
     const size_t fit = smaller(rows / channels - behind, larger(sums / pitch, 1));
     const size_t all = w->pictures * w->groups * w->count[0] * w->count[1];
     const size_t fair =
-        larger(clconv__divide_up(all, wanted_pieces()), clconv__divide_up(full_strip(job), pitch));
+        larger(clconv__divide_up(all, job->wanted), clconv__divide_up(full_strip(job), pitch));
     const size_t bands = clconv__divide_up(w->count[1], smaller(fit, fair));
     job->band = clconv__divide_up(w->count[1], bands);
     l->phase = (job->band + behind) * pitch;
@@ -379,6 +375,7 @@ static void choose_strips(host_job *job) {
 static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
     enum { MOST_SUMS = 256 * 1024 }; /* that a piece of work holds */
     memset(job, 0, sizeof *job);
+    job->wanted = 2 * (size_t)clconv__processors();
     job->p = &plan->problem;
     job->g = &plan->request.g;
     clconv__walk_of(&job->w, job->p, job->g, phase);
@@ -394,10 +391,10 @@ static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
     if (!job->band)
         choose_strips(job);
     const size_t strips = job->strips * job->w.pictures;
-    job->chunk = clconv__divide_up(job->w.groups, clconv__divide_up(2 * wanted_pieces(), strips));
+    job->chunk = clconv__divide_up(job->w.groups, clconv__divide_up(2 * job->wanted, strips));
     /* Each part fills its columns anew. */
     const size_t sums = job->block < job->taps ? job->channel_blocks * job->tile->rows : 0;
-    const size_t parts = larger(clconv__divide_up(wanted_pieces(), strips * job->w.groups),
+    const size_t parts = larger(clconv__divide_up(job->wanted, strips * job->w.groups),
                                 clconv__divide_up(sums * job->strip, MOST_SUMS));
     job->parts = smaller(parts, job->channel_blocks);
 }

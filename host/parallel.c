@@ -14,13 +14,16 @@
  */
 enum { MAX_THREADS = 256, YIELDS = 200 };
 
+/* sysconf() reads a file, which takes as long as a small layer. */
 unsigned clconv__processors(void) {
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    long count = 0;
 #ifdef __linux__
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
         count = CPU_COUNT(&allowed);
 #endif
+    if (count < 1)
+        count = sysconf(_SC_NPROCESSORS_ONLN);
     return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : (unsigned)count;
 }
 
