@@ -350,12 +350,14 @@ static void choose_band(host_job *job) {
     const size_t all = w->pictures * w->groups * w->count[0] * w->count[1];
     const size_t fair =
         larger(clconv__divide_up(all, job->wanted), clconv__divide_up(full_strip(job), pitch));
-    const size_t bands = clconv__divide_up(w->count[1], smaller(fit, fair));
+    size_t bands = clconv__divide_up(w->count[1], smaller(fit, fair));
+    if (bands > job->wanted) /* none works alone in the end */
+        bands = clconv__round_up(bands, job->wanted);
     job->band = clconv__divide_up(w->count[1], bands);
     l->phase = (job->band + behind) * pitch;
     l->plane = l->phases[1] * l->phases[2] * l->phase;
     job->strip = clconv__round_up(job->band * pitch, job->accumulator->lanes);
-    job->strips = bands * w->count[0];
+    job->strips = clconv__divide_up(w->count[1], job->band) * w->count[0];
     job->block = channels * l->taps;
     /* Sums of whole vectors read on behind the last line. */
     job->columns = channels * w->taps[0] * l->plane + job->accumulator->lanes;
