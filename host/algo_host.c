@@ -1,12 +1,14 @@
 /*
- * The host CPU: implicit GEMM. For a strip of neighbouring pixels, blocks of taps are gathered into
- * columns [tap][pixel] and multiplied with packed weights [channel block][tap][channel] by the
- * register tiles of host_kernel.c. Strips are spread over the processors. Forward groups of one or
- * two output channels would leave such a tile empty: their input rows are gathered once, padded,
- * and every output row is summed over its taps. Every direction, type, layout, stride and epilogue
- * goes the same way: walk.h says what meets what, gathering converts to the accumulator type,
- * storing converts back. In the gradient of the weights these are the pixels, and the gradient of
- * the output is packed in their stead.
+ * The host CPU: implicit GEMM. For a strip of neighbouring results, columns of what a block of taps
+ * meets are filled and multiplied with packed weights [channel block][tap][channel] by the register
+ * tiles of host_kernel.c. Pieces of work are spread over the processors.
+ *
+ * Columns are mostly the padded lines of a band of rows: every tap reads them at a place of its
+ * own, so that an element is copied once however many taps meet it. Where lines would be too long
+ * or mostly padding, and in the gradient of the weights, each tap's column is gathered. Every
+ * direction, type, layout, stride and epilogue goes the same way: walk.h says what meets what,
+ * filling converts to the accumulator type, storing converts back. In the gradient of the weights
+ * these are the pixels, and the gradient of the output is packed in their stead.
  */
 #include "arithmetic.h"
 #include "element.h"
@@ -19,59 +21,93 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Taps gathered at a time: their columns stay in the second-level cache. */
+/* Taps at a time: what they read stays in the caches. */
 enum { TAP_BLOCK = 256, ALIGNMENT = 64 };
 
-/* Elements of one row of memory, `step` apart, to accumulators and back. */
-typedef void gather_row(void *to, const void *from, size_t first, ptrdiff_t step, size_t count,
-                        int32_t zero);
-typedef void scatter_row(void *to, size_t first, ptrdiff_t step, const void *from, size_t count);
+/* Rows of elements in memory, and `pitch` apart as accumulators. */
+typedef struct area {
+    size_t rows, count;
+    ptrdiff_t row_step, step; /* in memory */
+    size_t pitch;
+} area;
 
-#define DEFINE_GATHER(function, memory, accumulator, convert)                                      \
-    static void function(void *to, const void *from, size_t first, ptrdiff_t step, size_t count,   \
-                         int32_t zero) {                                                           \
-        accumulator *t = to;                                                                       \
-        const memory *f = (const memory *)from + first;                                            \
+/* From memory to accumulators and back, between which nothing overlaps. */
+typedef void gather_area(void *to, const void *from, size_t first, const area *a, int32_t zero);
+typedef void scatter_area(void *to, size_t first, const area *a, const void *from);
+
+static area row_of(size_t count, ptrdiff_t step) {
+    return (area){1, count, 0, step, 0};
+}
+
+/* Steps of 1 and 2 are loops of their own, which compilers turn into vectors. */
+#define DEFINE_GATHER(function, memory, accumulator, is_copy, convert)                             \
+    static inline void function##_row(accumulator *restrict t, const memory *restrict f,           \
+                                      ptrdiff_t step, size_t count, int32_t zero) {                \
         (void)zero;                                                                                \
         if (step == 1)                                                                             \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[i]);                                                              \
+        else if (step == 2)                                                                        \
+            for (size_t i = 0; i < count; ++i)                                                     \
+                t[i] = convert(f[2 * i]);                                                          \
         else                                                                                       \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[(ptrdiff_t)i * step]);                                            \
+    }                                                                                              \
+    static void function(void *to, const void *from, size_t first, const area *a, int32_t zero) {  \
+        const memory *f = (const memory *)from + first;                                            \
+        if (is_copy && a->step == 1) {                                                             \
+            clconv__host_kernels()->copy_rows(a->rows, a->count * sizeof *f, to,                   \
+                                              BYTES(a->pitch, f), f, BYTES(a->row_step, f));       \
+            return;                                                                                \
+        }                                                                                          \
+        for (size_t row = 0; row < a->rows; ++row)                                                 \
+            function##_row((accumulator *)to + row * a->pitch, f + (ptrdiff_t)row * a->row_step,   \
+                           a->step, a->count, zero);                                               \
     }
-#define SAME(value)     (value)
-#define SUBTRACT(value) ((value)-zero)
-DEFINE_GATHER(gather_f32, float, float, SAME)
-DEFINE_GATHER(gather_f64, double, double, SAME)
-DEFINE_GATHER(gather_f16, uint16_t, float, clconv__f16_to_f32)
-DEFINE_GATHER(gather_bf16, uint16_t, float, clconv__bf16_to_f32)
-DEFINE_GATHER(gather_s8, int8_t, int32_t, SUBTRACT)
-DEFINE_GATHER(gather_u8, uint8_t, int32_t, SUBTRACT)
-DEFINE_GATHER(gather_s32, int32_t, int32_t, SAME)
+#define BYTES(step, pointer) ((ptrdiff_t)(step) * (ptrdiff_t)sizeof *(pointer))
+#define SAME(value)          (value)
+#define SUBTRACT(value)      ((value)-zero)
+DEFINE_GATHER(gather_f32, float, float, 1, SAME)
+DEFINE_GATHER(gather_f64, double, double, 1, SAME)
+DEFINE_GATHER(gather_f16, uint16_t, float, 0, clconv__f16_to_f32)
+DEFINE_GATHER(gather_bf16, uint16_t, float, 0, clconv__bf16_to_f32)
+DEFINE_GATHER(gather_s8, int8_t, int32_t, 0, SUBTRACT)
+DEFINE_GATHER(gather_u8, uint8_t, int32_t, 0, SUBTRACT)
+DEFINE_GATHER(gather_s32, int32_t, int32_t, 1, SAME)
 
-#define DEFINE_SCATTER(function, memory, accumulator, convert)                                     \
-    static void function(void *to, size_t first, ptrdiff_t step, const void *from, size_t count) { \
-        memory *t = (memory *)to + first;                                                          \
-        const accumulator *f = from;                                                               \
+#define DEFINE_SCATTER(function, memory, accumulator, is_copy, convert)                            \
+    static inline void function##_row(memory *restrict t, ptrdiff_t step,                          \
+                                      const accumulator *restrict f, size_t count) {               \
         if (step == 1)                                                                             \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[i] = convert(f[i]);                                                              \
         else                                                                                       \
             for (size_t i = 0; i < count; ++i)                                                     \
                 t[(ptrdiff_t)i * step] = convert(f[i]);                                            \
+    }                                                                                              \
+    static void function(void *to, size_t first, const area *a, const void *from) {                \
+        memory *t = (memory *)to + first;                                                          \
+        if (is_copy && a->step == 1) {                                                             \
+            clconv__host_kernels()->copy_rows(a->rows, a->count * sizeof *t, t,                    \
+                                              BYTES(a->row_step, t), from, BYTES(a->pitch, t));    \
+            return;                                                                                \
+        }                                                                                          \
+        for (size_t row = 0; row < a->rows; ++row)                                                 \
+            function##_row(t + (ptrdiff_t)row * a->row_step, a->step,                              \
+                           (const accumulator *)from + row * a->pitch, a->count);                  \
     }
-DEFINE_SCATTER(scatter_f32, float, float, SAME)
-DEFINE_SCATTER(scatter_f64, double, double, SAME)
-DEFINE_SCATTER(scatter_f16, uint16_t, float, clconv__f64_to_f16)
-DEFINE_SCATTER(scatter_bf16, uint16_t, float, clconv__f64_to_bf16)
-DEFINE_SCATTER(scatter_s32, int32_t, int32_t, SAME)
+DEFINE_SCATTER(scatter_f32, float, float, 1, SAME)
+DEFINE_SCATTER(scatter_f64, double, double, 1, SAME)
+DEFINE_SCATTER(scatter_f16, uint16_t, float, 0, clconv__f64_to_f16)
+DEFINE_SCATTER(scatter_bf16, uint16_t, float, 0, clconv__f64_to_bf16)
+DEFINE_SCATTER(scatter_s32, int32_t, int32_t, 1, SAME)
 
 /* Functions of one type of problem. */
 typedef struct type_row {
     int accumulator; /* index of the register tile */
-    gather_row *input, *weights, *output;
-    scatter_row *store;
+    gather_area *input, *weights, *output;
+    scatter_area *store;
 } type_row;
 
 static const type_row type_rows[] = {
@@ -143,7 +179,14 @@ static void epilogue_s32(int32_t *v, size_t count, const epilogue *e) {
             v[i] = (int32_t)((uint32_t)v[i] + *(const uint32_t *)e->bias);
 }
 
+static int is_empty(const epilogue *e) {
+    return e->activation == CLCONV_ACTIVATION_NONE && e->s.alpha == 1 && !e->bias && !e->residual &&
+           !e->old;
+}
+
 static void apply_epilogue(int accumulator, void *row, size_t count, const epilogue *e) {
+    if (is_empty(e))
+        return;
     if (accumulator == CLCONV__ACC_F32)
         epilogue_f32(row, count, e);
     else if (accumulator == CLCONV__ACC_F64)
@@ -154,11 +197,33 @@ static void apply_epilogue(int accumulator, void *row, size_t count, const epilo
 
 /* ---- the shape of the work ---- */
 
-/* What a phase of a line takes from an input row. */
+/* Neighbouring results of the same outer, d and h inside a strip. */
+typedef struct run {
+    size_t at;    /* place within the strip */
+    size_t count; /* results */
+    size_t outer, d, h, w;
+} run;
+
+/* What a phase of an axis takes from the source. */
 typedef struct line_part {
     size_t before; /* zeros of the padding */
-    size_t w, count;
+    size_t at, count;
 } line_part;
+
+/*
+ * The padded lines of a band: [channel][tap of depth][row phase][column phase][row][column]. The
+ * phases are as many as the steps between results, so that neighbours of a phase are a step apart
+ * in the source, and the results of a band read one tap's elements one behind the other: at `pitch`
+ * per row. Phases that meet no tap are left out.
+ */
+typedef struct lines {
+    size_t reach[CLCONV_SPATIAL_AXES];  /* from the first element that a result meets to the last */
+    size_t phases[CLCONV_SPATIAL_AXES]; /* of rows and columns */
+    size_t behind[CLCONV_SPATIAL_AXES]; /* elements of a phase behind those of the results */
+    size_t taps;                        /* of a channel */
+    size_t pitch;
+    size_t phase, plane; /* elements of a column phase, and of a tap of depth */
+} lines;
 
 typedef struct host_job {
     const clconv_problem *p;
@@ -166,21 +231,28 @@ typedef struct host_job {
     clconv__walk w;
     size_t taps, pixels; /* products of a result, and results of a picture and channel */
     const type_row *type;
+    const clconv__accumulator *accumulator;
     const clconv__register_tile *tile;
-    size_t rows;           /* channels of a register tile */
     size_t channel_blocks; /* register tiles per group */
-    size_t strip;          /* pixels of a strip, a multiple of tile->width */
-    size_t strips;         /* per picture and group */
-    size_t parts;          /* a strip's channel blocks are split into so many pieces of work */
-    const void *weights;   /* as the caller has them */
-    char *packed;          /* [group][channel block][tap][row] */
-    const void *source;    /* tensors */
+    lines lines;
+    size_t wanted;       /* pieces of work that keep all processors busy to the end */
+    size_t band;         /* rows of results whose padded lines are held; 0: columns are gathered */
+    size_t strip;        /* places of a piece of work, a multiple of the lanes */
+    size_t strips;       /* per picture and group */
+    size_t block;        /* taps at a time, */
+    size_t columns;      /* and the elements that they read */
+    size_t chunk;        /* groups of a piece of work */
+    size_t parts;        /* a strip's channel blocks are split into so many pieces of work */
+    const void *weights; /* as the caller has them */
+    char *packed;        /* [group][channel block][tap][row] */
+    const void *source;  /* tensors */
     const void *bias, *residual; /* NULL where nothing is added */
     void *result;
-    size_t band;           /* output rows of a piece of work that sums rows; 0 for GEMM */
-    size_t chunk;          /* and its groups, */
+    epilogue epilogue;     /* without the rows that it adds */
+    int adds;              /* there are such rows */
+    int splits;            /* split_rows serves both column phases */
     line_part *line_parts; /* for each column phase, */
-    size_t *taps_at;       /* and for each tap its first element in the lines of a band */
+    size_t *taps_at;       /* and for each tap of a block its first element in the columns */
     int *failed;           /* set to 1 by a worker that got no memory */
 } host_job;
 
@@ -188,83 +260,150 @@ static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 static void *aligned(size_t bytes) {
     return aligned_alloc(ALIGNMENT, clconv__divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
 }
 
+static void describe_lines(lines *l, const clconv__walk *w) {
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        const ptrdiff_t step = w->tap_step[axis];
+        l->reach[axis] = (w->taps[axis] - 1) * (size_t)(step < 0 ? -step : step);
+        l->phases[axis] = smaller(w->out_step[axis], l->reach[axis] + 1);
+        l->behind[axis] = l->reach[axis] / w->out_step[axis];
+    }
+    l->taps = w->taps[0] * w->taps[1] * w->taps[2];
+    l->pitch = w->count[2] + l->behind[2];
+}
+
+/* A tap's place behind the first element that a result meets. */
+static size_t tap_at(const host_job *job, int axis, size_t tap) {
+    const ptrdiff_t step = job->w.tap_step[axis];
+    return step < 0 ? job->lines.reach[axis] - tap * (size_t)-step : tap * (size_t)step;
+}
+
+/* Where tap `k` of a block begins to read for the first result of a band. */
+static size_t tap_place(const host_job *job, size_t k) {
+    const clconv__walk *w = &job->w;
+    const lines *l = &job->lines;
+    const size_t rest = k / w->taps[2], row = tap_at(job, 1, rest % w->taps[1]),
+                 column = tap_at(job, 2, k % w->taps[2]);
+    return rest / w->taps[1] * l->plane +
+           (row % w->out_step[1] * l->phases[2] + column % w->out_step[2]) * l->phase +
+           row / w->out_step[1] * l->pitch + column / w->out_step[2];
+}
+
 /*
- * ---- the padded lines of a band: [plane][row phase][column phase][row][column] ----
- * The phases are as many as the strides, so that neighbours of a phase are a stride apart in the
- * input, and the outputs of a band read one tap's inputs one behind the other: at `pitch` per row.
+ * A kernel of one element reads rows in their order: they are joined to longer ones, as many as
+ * divide the height.
  */
-
-static size_t line_pitch(const host_job *job) {
-    const clconv_problem *p = job->p;
-    return job->g->output[2] + (p->kernel[2] - 1) * p->dilation[2] / p->stride[2];
+static void join_rows(clconv__walk *w) {
+    enum { LONGEST = 256 };
+    for (int axis = 1; axis < CLCONV_SPATIAL_AXES; ++axis)
+        if (w->taps[axis] != 1 || w->first[axis] != 0 || w->out_step[axis] != 1 ||
+            w->count[axis] != w->extent[axis])
+            return;
+    if (w->x[1] != w->count[2] * w->x[2] || w->y[1] != (ptrdiff_t)w->count[2] * w->y[2])
+        return;
+    size_t rows = smaller(w->count[1], LONGEST / w->count[2]);
+    while (rows > 1 && w->count[1] % rows)
+        --rows;
+    if (rows < 2)
+        return;
+    w->count[2] = w->extent[2] = w->count[2] * rows;
+    w->count[1] = w->extent[1] = w->count[1] / rows;
+    w->x[1] *= rows;
+    w->y[1] *= (ptrdiff_t)rows;
 }
 
-/* Rows of a phase. */
-static size_t phase_rows(const host_job *job, size_t band) {
-    const clconv_problem *p = job->p;
-    return band + (p->kernel[1] - 1) * p->dilation[1] / p->stride[1];
+/* Results that a piece of work should have at least, so that its tiles are full. */
+static size_t full_strip(const host_job *job) {
+    enum { TILES = 4 };
+    return TILES * job->tile->vectors * job->accumulator->lanes;
 }
 
-/* Planes of a group that an output row sees: one for each channel and tap of depth. */
-static size_t band_planes(const host_job *job) {
-    return job->g->in_per_group * job->p->kernel[0];
+/*
+ * Chooses bands whose lines and sums stay in the second-level cache, and how many channels are
+ * summed at a time. None where lines are too long, or mostly read in vain.
+ */
+static void choose_band(host_job *job) {
+    enum { LINES = 64 * 1024, SUMS = 64 * 1024, ROWS_HELD = 32, LEAST_ROWS = 4 };
+    const clconv__walk *w = &job->w;
+    lines own, *l = &own;
+    if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || !job->taps)
+        return;
+    describe_lines(l, w);
+    const size_t pitch = l->pitch, behind = l->behind[1];
+    /* Of all channels. Steps may be any number, and their product wrap around. */
+    const size_t rows = LINES / pitch / w->taps[0] / l->phases[1] / l->phases[2];
+    const size_t wish = smaller(w->count[1], LEAST_ROWS) + behind;
+    const size_t most = smaller(smaller(TAP_BLOCK / l->taps, rows / wish), w->channels);
+    const size_t channels = larger(most, 1);
+    if (rows / channels <= behind || (pitch > 2 * w->count[2] && w->count[1] > 1))
+        return;
+    const size_t held = channels < w->channels ? job->channel_blocks * job->tile->rows : ROWS_HELD;
+    const size_t sums = larger(SUMS / held, full_strip(job));
+    const size_t fit = smaller(rows / channels - behind, larger(sums / pitch, 1));
+    const size_t all = w->pictures * w->groups * w->count[0] * w->count[1];
+    const size_t fair =
+        larger(clconv__divide_up(all, job->wanted), clconv__divide_up(full_strip(job), pitch));
+    size_t bands = clconv__divide_up(w->count[1], smaller(fit, fair));
+    if (bands > job->wanted) /* none works alone in the end */
+        bands = clconv__round_up(bands, job->wanted);
+    job->band = clconv__divide_up(w->count[1], bands);
+    l->phase = (job->band + behind) * pitch;
+    l->plane = l->phases[1] * l->phases[2] * l->phase;
+    job->strip = clconv__round_up(job->band * pitch, job->accumulator->lanes);
+    job->strips = clconv__divide_up(w->count[1], job->band) * w->count[0];
+    job->block = channels * l->taps;
+    /* Sums of whole vectors read on behind the last line. */
+    job->columns = channels * w->taps[0] * l->plane + job->accumulator->lanes;
+    job->lines = own;
+    job->splits =
+        job->p->type == CLCONV_F32 && l->phases[2] == 2 && w->out_step[2] == 2 && w->x[2] == 1;
 }
 
-/* Behind the last row, taps read a part of a line on, and sums of whole vectors. */
-static size_t band_elements(const host_job *job, size_t band) {
-    return band_planes(job) * job->p->stride[1] * job->p->stride[2] * phase_rows(job, band) *
-               line_pitch(job) +
-           line_pitch(job) + job->tile->width;
-}
-
-/* The largest band whose lines stay in the second-level cache; 0 where GEMM is better. */
-static size_t band_of(const host_job *job) {
-    enum { CACHE_ELEMENTS = 32 * 1024, MOST_ROWS = 32 };
-    const clconv_problem *p = job->p;
-    /* Strides may be any number, and their product wrap around. */
-    const size_t lines = CACHE_ELEMENTS / line_pitch(job) / band_planes(job);
-    if (p->direction != CLCONV_FORWARD || 4 * job->g->out_per_group > job->rows ||
-        p->stride[2] > lines || p->stride[1] > lines / p->stride[2] ||
-        phase_rows(job, 1) > CACHE_ELEMENTS)
-        return 0;
-    size_t band = smaller(MOST_ROWS, job->g->output[1]);
-    while (band && band_elements(job, band) > CACHE_ELEMENTS)
-        band /= 2;
-    return band;
+static void choose_strips(host_job *job) {
+    const size_t lanes = job->accumulator->lanes;
+    job->strip = smaller(full_strip(job), clconv__round_up(job->pixels, lanes));
+    job->strips = clconv__divide_up(job->pixels, job->strip);
+    job->block = TAP_BLOCK;
+    job->columns = TAP_BLOCK * job->strip;
 }
 
 static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
-    enum { TILES_PER_STRIP = 4 };
-    const clconv__host_kernel_set *kernels = clconv__host_kernels();
+    enum { MOST_SUMS = 256 * 1024 }; /* that a piece of work holds */
     memset(job, 0, sizeof *job);
+    job->wanted = 2 * (size_t)clconv__processors();
     job->p = &plan->problem;
     job->g = &plan->request.g;
     clconv__walk_of(&job->w, job->p, job->g, phase);
+    join_rows(&job->w);
     job->taps = clconv__walk_products(&job->w);
     job->pixels = clconv__walk_places(&job->w);
     job->type = &type_rows[job->p->type];
-    job->tile = &kernels->tiles[job->type->accumulator];
-    job->rows = kernels->rows;
-    job->channel_blocks = clconv__divide_up(job->w.rows, job->rows);
-    job->strip = TILES_PER_STRIP * job->tile->width;
-    if (job->pixels < job->strip)
-        job->strip = clconv__divide_up(job->pixels, job->tile->width) * job->tile->width;
-    job->strips = clconv__divide_up(job->pixels, job->strip);
-    size_t pieces = job->strips * job->w.groups * job->w.pictures;
-    size_t wanted = 2 * (size_t)clconv__processors(); /* each part gathers the strip anew */
-    job->parts = smaller(clconv__divide_up(wanted, pieces), job->channel_blocks);
-    job->band = band_of(job);
-    if (job->band)
-        job->rows = 1; /* weights [channel][tap] */
-    job->channel_blocks = clconv__divide_up(job->w.rows, job->rows);
+    job->accumulator = &clconv__host_kernels()->accumulators[job->type->accumulator];
+    const int is_narrow = 4 * job->w.rows <= job->accumulator->block.rows;
+    job->tile = is_narrow ? &job->accumulator->line : &job->accumulator->block;
+    job->channel_blocks = clconv__divide_up(job->w.rows, job->tile->rows);
+    choose_band(job);
+    if (!job->band)
+        choose_strips(job);
+    const size_t strips = job->strips * job->w.pictures;
+    job->chunk = clconv__divide_up(job->w.groups, clconv__divide_up(2 * job->wanted, strips));
+    /* Each part fills its columns anew. */
+    const size_t sums = job->block < job->taps ? job->channel_blocks * job->tile->rows : 0;
+    const size_t parts = larger(clconv__divide_up(job->wanted, strips * job->w.groups),
+                                clconv__divide_up(sums * job->strip, MOST_SUMS));
+    job->parts = smaller(parts, job->channel_blocks);
 }
 
 static size_t packed_bytes(const host_job *job) {
-    return job->w.groups * job->channel_blocks * job->taps * job->rows * job->tile->element;
+    return job->w.groups * job->channel_blocks * job->taps * job->tile->rows *
+           job->accumulator->element;
 }
 
 /* ---- packing the weights ---- */
@@ -283,17 +422,16 @@ static ptrdiff_t weight_offset(const host_job *job, size_t k) {
 /* Channels behind the last get zeros, so that register tiles need no tails. */
 static void pack_block(void *context, size_t block) {
     host_job *job = context;
-    size_t element = job->tile->element, rows = job->rows;
+    size_t rows = job->tile->rows, line = rows * job->accumulator->element;
     size_t group = block / job->channel_blocks;
     size_t first = block % job->channel_blocks * rows;
-    size_t count = smaller(rows, job->w.rows - first);
-    char *to = job->packed + block * job->taps * rows * element;
-    for (size_t k = 0; k < job->taps; ++k, to += rows * element) {
+    const area row = row_of(smaller(rows, job->w.rows - first), job->w.w_row);
+    char *to = job->packed + block * job->taps * line;
+    for (size_t k = 0; k < job->taps; ++k, to += line) {
         ptrdiff_t from = (ptrdiff_t)group * job->w.w_group + (ptrdiff_t)first * job->w.w_row +
                          weight_offset(job, k);
-        memset(to, 0, rows * element);
-        job->type->weights(to, job->weights, (size_t)from, job->w.w_row, count,
-                           job->p->weights_zero_point);
+        memset(to, 0, line);
+        job->type->weights(to, job->weights, (size_t)from, &row, job->p->weights_zero_point);
     }
 }
 
@@ -323,29 +461,143 @@ static clconv_status pack_phases(char **packed, const clconv_plan *plan, const v
     return CLCONV_OK;
 }
 
-/* ---- gathering columns ---- */
+/* ---- a piece of work: some channel blocks of one strip, or some groups of it ---- */
 
-/* A part of an output row inside a strip: neighbouring pixels of the same d and h. */
-typedef struct run {
-    size_t at;    /* pixel within the strip */
-    size_t count; /* pixels */
-    size_t outer, d, h, w;
-} run;
+typedef struct piece {
+    size_t picture, strip, first_block, blocks, first_group, groups;
+    size_t held;            /* blocks whose sums are held at a time */
+    size_t places, vectors; /* of the strip */
+    run *runs;
+    size_t run_count;
+    line_part *row_parts; /* for each row phase of a band */
+    char *columns, *sums, *scratch;
+} piece;
 
-static size_t find_runs(run *runs, const host_job *job, size_t first, size_t pixels) {
-    const size_t *out = job->w.count;
-    size_t count = 0;
-    for (size_t at = 0; at < pixels; at += runs[count++].count) {
-        size_t pixel = first + at, row = pixel / out[2];
-        runs[count].at = at;
-        runs[count].w = pixel % out[2];
-        runs[count].h = row % out[1];
-        runs[count].d = row / out[1] % out[0];
-        runs[count].outer = row / out[1] / out[0];
-        runs[count].count = smaller(out[2] - runs[count].w, pixels - at);
-    }
-    return count;
+static size_t count_pieces(const host_job *job) {
+    return job->parts * job->strips * clconv__divide_up(job->w.groups, job->chunk) *
+           job->w.pictures;
 }
+
+static piece find_piece(const host_job *job, size_t index) {
+    piece w = {0};
+    size_t part = index % job->parts, per_part = clconv__divide_up(job->channel_blocks, job->parts);
+    size_t chunks = clconv__divide_up(job->w.groups, job->chunk);
+    index /= job->parts;
+    w.first_block = smaller(part * per_part, job->channel_blocks);
+    w.blocks = smaller(per_part, job->channel_blocks - w.first_block);
+    w.held = job->block < job->taps ? w.blocks : 1;
+    w.strip = index % job->strips;
+    index /= job->strips;
+    w.first_group = index % chunks * job->chunk;
+    w.groups = smaller(job->chunk, job->w.groups - w.first_group);
+    w.picture = index / chunks;
+    return w;
+}
+
+/* The first element of the source that a result meets; negative in the padding. */
+static ptrdiff_t first_met(const host_job *job, int axis, size_t out) {
+    const clconv__walk *w = &job->w;
+    const ptrdiff_t first = w->first[axis] + (ptrdiff_t)(out * w->out_step[axis]);
+    return w->tap_step[axis] < 0 ? first - (ptrdiff_t)job->lines.reach[axis] : first;
+}
+
+/* What is not padding of `length` rows or columns of a phase, `first` being where they begin. */
+static line_part find_part(const clconv__walk *w, int axis, ptrdiff_t first, size_t length) {
+    const size_t step = w->out_step[axis], extent = w->extent[axis];
+    line_part part = {.before = first < 0 ? clconv__divide_up((size_t)-first, step) : 0};
+    part.at = (size_t)first + part.before * step;
+    if (part.before < length && part.at < extent)
+        part.count = smaller(clconv__divide_up(extent - part.at, step), length - part.before);
+    return part;
+}
+
+/* Rows of a band; what lies between them is no result. */
+static void find_band(piece *w, const host_job *job) {
+    const size_t *count = job->w.count, bands = job->strips / count[0];
+    const size_t first = w->strip % bands * job->band, pitch = job->lines.pitch;
+    w->run_count = smaller(job->band, count[1] - first);
+    w->places = (w->run_count - 1) * pitch + count[2];
+    for (size_t i = 0; i < w->run_count; ++i)
+        w->runs[i] = (run){i * pitch, count[2], 0, w->strip / bands, first + i, 0};
+    for (size_t k = 0; k < job->lines.phases[1]; ++k)
+        w->row_parts[k] = find_part(&job->w, 1, first_met(job, 1, first) + (ptrdiff_t)k,
+                                    w->run_count + job->lines.behind[1]);
+}
+
+static void find_strip(piece *w, const host_job *job) {
+    const size_t *count = job->w.count, first = w->strip * job->strip;
+    w->places = smaller(job->strip, job->pixels - first);
+    for (size_t at = 0; at < w->places; at += w->runs[w->run_count++].count) {
+        const size_t pixel = first + at, row = pixel / count[2];
+        run *r = &w->runs[w->run_count];
+        *r = (run){.at = at, .w = pixel % count[2], .h = row % count[1]};
+        r->d = row / count[1] % count[0];
+        r->outer = row / count[1] / count[0];
+        r->count = smaller(count[2] - r->w, w->places - at);
+    }
+}
+
+/* ---- filling columns with the lines of a band ---- */
+
+/*
+ * Rows that begin at `at` in memory, from both column phases at once where these are neighbours
+ * there: says how many columns of each.
+ */
+static size_t split_phases(const host_job *job, char *to, size_t at, size_t rows) {
+    const line_part *parts = job->line_parts;
+    if (!job->splits)
+        return 0;
+    const int first = parts[1].at < parts[0].at;
+    const size_t pairs = smaller(parts[0].count, parts[1].count);
+    float *places[] = {(float *)to + parts[0].before,
+                       (float *)to + job->lines.phase + parts[1].before};
+    clconv__host_kernels()->split_rows(rows, pairs, places[first], places[!first],
+                                       BYTES(job->lines.pitch, places[0]),
+                                       (const float *)job->source + at + parts[first].at,
+                                       BYTES(job->w.out_step[1] * job->w.x[1], places[0]));
+    return pairs;
+}
+
+/* Rows of a phase into those of every column phase. */
+static void gather_rows(const host_job *job, char *to, size_t plane_at, const line_part *rows) {
+    const clconv__walk *w = &job->w;
+    if (!rows->count)
+        return;
+    const size_t element = job->accumulator->element, pitch = job->lines.pitch;
+    const size_t at = plane_at + rows->at * w->x[1];
+    to += rows->before * pitch * element;
+    const size_t done = split_phases(job, to, at, rows->count);
+    for (size_t k = 0; k < job->lines.phases[2]; ++k, to += job->lines.phase * element) {
+        const line_part *columns = &job->line_parts[k];
+        const area a = {rows->count, columns->count - done, (ptrdiff_t)(w->out_step[1] * w->x[1]),
+                        (ptrdiff_t)(w->out_step[2] * w->x[2]), pitch};
+        if (a.count)
+            job->type->input(to + (columns->before + done) * element, job->source,
+                             at + (columns->at + done * w->out_step[2]) * w->x[2], &a,
+                             job->p->input_zero_point);
+    }
+}
+
+/* The padding is zero already: it is at the same place in every channel and group of a piece. */
+static void gather_lines(const host_job *job, const piece *w, size_t group_at, size_t from,
+                         size_t taps) {
+    const clconv__walk *walk = &job->w;
+    const size_t plane_bytes = job->lines.plane * job->accumulator->element;
+    const size_t phase_bytes = plane_bytes / job->lines.phases[1];
+    size_t c = from / job->lines.taps;
+    char *to = w->columns;
+    for (const size_t end = c + taps / job->lines.taps; c < end; ++c)
+        for (size_t tap = 0; tap < walk->taps[0]; ++tap, to += plane_bytes) {
+            const ptrdiff_t d = first_met(job, 0, w->runs->d) + (ptrdiff_t)tap_at(job, 0, tap);
+            const size_t plane_at = group_at + c * walk->x_channel + (size_t)d * walk->x[0];
+            if (d < 0 || (size_t)d >= walk->extent[0])
+                continue;
+            for (size_t phase = 0; phase < job->lines.phases[1]; ++phase)
+                gather_rows(job, to + phase * phase_bytes, plane_at, &w->row_parts[phase]);
+        }
+}
+
+/* ---- filling columns with what each tap meets ---- */
 
 /* Source coordinate of a result and tap; negative or behind the end in the padding. */
 static ptrdiff_t source_at(const clconv__walk *w, int axis, size_t out, size_t tap) {
@@ -358,7 +610,7 @@ static void gather_run(const host_job *job, char *to, size_t channel_offset, con
                        const run *r) {
     const clconv__walk *walk = &job->w;
     const size_t *x = walk->x, *extent = walk->extent;
-    size_t element = job->tile->element, stride = walk->out_step[2];
+    size_t element = job->accumulator->element, stride = walk->out_step[2];
     ptrdiff_t d = source_at(walk, 0, r->d, tap[0]), h = source_at(walk, 1, r->h, tap[1]);
     ptrdiff_t w = source_at(walk, 2, r->w, tap[2]);
     size_t before = w < 0 ? smaller(clconv__divide_up((size_t)-w, stride), r->count) : 0;
@@ -370,301 +622,158 @@ static void gather_run(const host_job *job, char *to, size_t channel_offset, con
     }
     size_t first = channel_offset + r->outer * walk->x_outer + (size_t)d * x[0] + (size_t)h * x[1] +
                    (size_t)(w + (ptrdiff_t)(before * stride)) * x[2];
+    const area row = row_of(end - before, (ptrdiff_t)(stride * x[2]));
     memset(to, 0, before * element);
-    job->type->input(to + before * element, job->source, first, (ptrdiff_t)(stride * x[2]),
-                     end - before, job->p->input_zero_point);
+    job->type->input(to + before * element, job->source, first, &row, job->p->input_zero_point);
     memset(to + end * element, 0, (r->count - end) * element);
 }
 
-/* Columns of taps [from, from+taps): tiles [tile][tap][width], one behind the other. */
-static void gather_columns(const host_job *job, char *columns, char *line, size_t group_offset,
-                           size_t from, size_t taps, const run *runs, size_t run_count) {
-    size_t element = job->tile->element, width = job->tile->width * element;
-    size_t tiles = job->strip / job->tile->width;
+static void gather_columns(const host_job *job, const piece *w, size_t group_at, size_t from,
+                           size_t taps) {
+    size_t element = job->accumulator->element;
     for (size_t k = 0; k < taps; ++k) {
+        char *to = w->columns + k * job->strip * element;
         size_t rest = from + k, tap[CLCONV_SPATIAL_AXES];
         for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; --axis) {
             tap[axis] = rest % job->w.taps[axis];
             rest /= job->w.taps[axis];
         }
-        for (size_t i = 0; i < run_count; ++i)
-            gather_run(job, line + runs[i].at * element, group_offset + rest * job->w.x_channel,
-                       tap, &runs[i]);
-        for (size_t t = 0; t < tiles; ++t)
-            memcpy(columns + (t * taps + k) * width, line + t * width, width);
+        for (size_t i = 0; i < w->run_count; ++i)
+            gather_run(job, to + w->runs[i].at * element, group_at + rest * job->w.x_channel, tap,
+                       &w->runs[i]);
     }
 }
 
-/* ---- storing a strip ---- */
+/* ---- multiplying ---- */
 
-static void store_run(const host_job *job, char *sums, char *scratch, ptrdiff_t row_offset,
-                      size_t channel, const run *r) {
-    const clconv_problem *p = job->p;
-    const clconv__walk *w = &job->w;
-    size_t first =
-        (size_t)(row_offset + (ptrdiff_t)r->outer * w->y_outer + (ptrdiff_t)r->d * w->y[0] +
-                 (ptrdiff_t)r->h * w->y[1] + (ptrdiff_t)r->w * w->y[2]);
-    char *bias = scratch, *residual = scratch + ALIGNMENT;
-    char *old = residual + job->strip * job->tile->element;
-    epilogue e = {p->activation, clconv__scalars_of(p), NULL, NULL, NULL};
-    if (job->bias) {
-        job->type->output(bias, job->bias, channel, 1, 1, 0);
-        e.bias = bias;
+static void fill_columns(const host_job *job, const piece *w, size_t group, size_t from,
+                         size_t taps) {
+    const size_t group_at = w->picture * job->w.x_picture + group * job->w.x_group;
+    if (job->band)
+        gather_lines(job, w, group_at, from, taps);
+    else
+        gather_columns(job, w, group_at, from, taps);
+}
+
+/* Tiles of places outermost: what they read stays in the first-level cache. */
+static void multiply_blocks(const host_job *job, const piece *w, size_t group, size_t first,
+                            size_t from, size_t taps) {
+    const size_t element = job->accumulator->element, rows = job->tile->rows;
+    const size_t lanes = job->accumulator->lanes, most = job->tile->vectors;
+    const char *packed = job->packed +
+                         (group * job->channel_blocks + first) * job->taps * rows * element +
+                         from * rows * element;
+    for (size_t left = w->vectors, at = 0, vectors; left; left -= vectors, at += vectors * lanes) {
+        vectors = left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
+        for (size_t b = 0; b < w->held; ++b)
+            job->tile->multiply[vectors - 1](taps, packed + b * job->taps * rows * element,
+                                             w->columns + at * element, job->taps_at, from > 0,
+                                             w->sums + (b * rows * job->strip + at) * element,
+                                             job->strip);
     }
+}
+
+/* ---- storing ---- */
+
+/* What is added to a run is read first. */
+static void add_to_run(const host_job *job, const piece *w, char *sums, size_t first, size_t count,
+                       epilogue *e) {
+    const area row = row_of(count, job->w.y[2]);
+    char *residual = w->scratch + ALIGNMENT;
+    char *old = residual + job->strip * job->accumulator->element;
     if (job->residual) {
-        job->type->output(residual, job->residual, first, w->y[2], r->count, 0);
-        e.residual = residual;
+        job->type->output(residual, job->residual, first, &row, 0);
+        e->residual = residual;
     }
-    if (e.s.beta != 0) {
-        job->type->output(old, job->result, first, w->y[2], r->count, 0);
-        e.old = old;
+    if (e->s.beta != 0) {
+        job->type->output(old, job->result, first, &row, 0);
+        e->old = old;
     }
-    apply_epilogue(job->type->accumulator, sums, r->count, &e);
-    job->type->store(job->result, first, w->y[2], sums, r->count);
+    apply_epilogue(job->type->accumulator, sums, count, e);
 }
 
-/* Sums lie in register tiles [channel block][tile][row][width]; a channel's line is put together.
- */
-static void store_channel(const host_job *job, const char *sums, char *scratch, size_t row,
-                          ptrdiff_t row_offset, size_t channel, const run *runs, size_t run_count) {
-    size_t width = job->tile->width * job->tile->element;
-    size_t tiles = job->strip / job->tile->width;
-    char *line = scratch + ALIGNMENT + 2 * job->strip * job->tile->element;
-    for (size_t t = 0; t < tiles; ++t)
-        memcpy(line + t * width, sums + (t * job->rows + row) * width, width);
-    for (size_t i = 0; i < run_count; ++i)
-        store_run(job, line + runs[i].at * job->tile->element, scratch, row_offset, channel,
-                  &runs[i]);
-}
-
-/* ---- a piece of work: some channel blocks of one strip ---- */
-
-typedef struct piece {
-    size_t picture, group, first_pixel, first_block, blocks;
-} piece;
-
-static piece find_piece(const host_job *job, size_t index) {
-    piece w;
-    size_t part = index % job->parts, per_part = clconv__divide_up(job->channel_blocks, job->parts);
-    index /= job->parts;
-    w.first_block = smaller(part * per_part, job->channel_blocks);
-    w.blocks = smaller(per_part, job->channel_blocks - w.first_block);
-    w.first_pixel = index % job->strips * job->strip;
-    index /= job->strips;
-    w.group = index % job->w.groups;
-    w.picture = index / job->w.groups;
-    return w;
-}
-
-static void multiply_piece(const host_job *job, const piece *w, char *sums, char *columns,
-                           char *line, const run *runs, size_t run_count) {
-    size_t element = job->tile->element, width = job->tile->width * element;
-    size_t tiles = job->strip / job->tile->width, sum_tile = job->rows * width;
-    size_t group_offset = w->picture * job->w.x_picture + w->group * job->w.x_group;
-    memset(sums, 0, w->blocks * tiles * sum_tile);
-    for (size_t from = 0; from < job->taps; from += TAP_BLOCK) {
-        size_t taps = smaller(TAP_BLOCK, job->taps - from);
-        gather_columns(job, columns, line, group_offset, from, taps, runs, run_count);
-        for (size_t b = 0; b < w->blocks; ++b) {
-            size_t block = w->group * job->channel_blocks + w->first_block + b;
-            const char *weights = job->packed + (block * job->taps + from) * job->rows * element;
-            for (size_t t = 0; t < tiles; ++t)
-                job->tile->multiply(taps, weights, columns + t * taps * width,
-                                    sums + (b * tiles + t) * sum_tile);
-        }
-    }
-}
-
-static void store_piece(const host_job *job, const piece *w, const char *sums, char *scratch,
-                        const run *runs, size_t run_count) {
+/* The rows of a band are stored at once. */
+static void store_channel(const host_job *job, const piece *w, char *sums, ptrdiff_t row_offset,
+                          size_t channel) {
     const clconv__walk *walk = &job->w;
-    size_t block_bytes = job->strip * job->rows * job->tile->element;
-    ptrdiff_t group_offset = walk->y_first + (ptrdiff_t)w->picture * walk->y_picture +
-                             (ptrdiff_t)w->group * walk->y_group;
-    for (size_t b = 0; b < w->blocks; ++b)
-        for (size_t row = 0; row < job->rows; ++row) {
-            size_t channel = (w->first_block + b) * job->rows + row;
-            if (channel < walk->rows)
-                store_channel(job, sums + b * block_bytes, scratch, row,
-                              group_offset + (ptrdiff_t)channel * walk->y_row,
-                              w->group * walk->rows + channel, runs, run_count);
-        }
+    const area one = row_of(1, 1);
+    const size_t rows = job->band && !job->adds ? w->run_count : 1;
+    epilogue e = job->epilogue;
+    if (job->bias) {
+        job->type->output(w->scratch, job->bias, channel, &one, 0);
+        e.bias = w->scratch;
+    }
+    if (!job->adds)
+        apply_epilogue(job->type->accumulator, sums, w->places, &e);
+    for (const run *r = w->runs; r < w->runs + w->run_count; r += rows) {
+        const area a = {rows, r->count, walk->y[1], walk->y[2], job->lines.pitch};
+        char *from = sums + r->at * job->accumulator->element;
+        const size_t first = (size_t)(row_offset + (ptrdiff_t)r->outer * walk->y_outer +
+                                      (ptrdiff_t)r->d * walk->y[0] + (ptrdiff_t)r->h * walk->y[1] +
+                                      (ptrdiff_t)r->w * walk->y[2]);
+        if (job->adds)
+            add_to_run(job, w, from, first, r->count, &e);
+        job->type->store(job->result, first, &a, from);
+    }
+}
+
+static void store_blocks(const host_job *job, const piece *w, size_t group, size_t first_block) {
+    const clconv__walk *walk = &job->w;
+    const size_t rows = job->tile->rows, first = first_block * rows;
+    const size_t count = smaller(w->held * rows, walk->rows - first);
+    const ptrdiff_t group_offset =
+        walk->y_first + (ptrdiff_t)w->picture * walk->y_picture + (ptrdiff_t)group * walk->y_group;
+    for (size_t row = 0; row < count; ++row)
+        store_channel(job, w, w->sums + row * job->strip * job->accumulator->element,
+                      group_offset + (ptrdiff_t)(first + row) * walk->y_row,
+                      group * walk->rows + first + row);
+}
+
+/* ---- pieces of work ---- */
+
+/* Columns of all taps are filled once, and then the sums of one channel block held at a time. */
+static void do_group(const host_job *job, const piece *w, size_t group) {
+    for (size_t b = w->first_block; b < w->first_block + w->blocks; b += w->held) {
+        size_t from = 0;
+        do {
+            const size_t taps = smaller(job->block, job->taps - from);
+            if (b == w->first_block)
+                fill_columns(job, w, group, from, taps);
+            multiply_blocks(job, w, group, b, from, taps);
+            from += taps;
+        } while (from < job->taps);
+        store_blocks(job, w, group, b);
+    }
 }
 
 static void do_piece(void *context, size_t index) {
-    const host_job *whole = context;
-    host_job own = *whole, *job = &own;
+    const host_job *job = context;
+    const size_t element = job->accumulator->element, line = job->strip * element;
     piece w = find_piece(job, index);
-    size_t pixels = smaller(job->strip, job->pixels - w.first_pixel);
-    job->strip = clconv__round_up(pixels, job->tile->width); /* the last one may be shorter */
-    size_t line_bytes = job->strip * job->tile->element;
-    char *sums = aligned(w.blocks * job->rows * line_bytes);
-    char *columns = aligned(TAP_BLOCK * line_bytes);
-    char *scratch = aligned(ALIGNMENT + 3 * line_bytes);
-    run *runs = malloc((pixels + 1) * sizeof *runs);
-    if (sums && columns && scratch && runs) {
-        char *line = scratch + ALIGNMENT + 2 * line_bytes;
-        size_t run_count = find_runs(runs, job, w.first_pixel, pixels);
-        memset(line, 0, line_bytes); /* pixels behind the last are summed, but never stored */
-        multiply_piece(job, &w, sums, columns, line, runs, run_count);
-        store_piece(job, &w, sums, scratch, runs, run_count);
-    } else {
-        __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
-    }
-    free(runs);
-    free(scratch);
-    free(columns);
-    free(sums);
-}
-
-/* ---- a piece of work: a band of output rows of some groups ---- */
-
-typedef struct rows_piece {
-    size_t picture, d, first_row, rows, first_group, groups;
-    char *lines, *sums, *scratch;
-} rows_piece;
-
-/* Columns of phase k that are not padding. */
-static void find_line_parts(const host_job *job) {
-    const clconv_problem *p = job->p;
-    const size_t stride = p->stride[2], pitch = line_pitch(job);
-    for (size_t k = 0; k < stride; ++k) {
-        line_part *part = &job->line_parts[k];
-        part->before = p->pad_begin[2] > k ? clconv__divide_up(p->pad_begin[2] - k, stride) : 0;
-        part->w = part->before * stride + k - p->pad_begin[2];
-        part->count = 0;
-        if (part->before < pitch && part->w < p->input[2])
-            part->count =
-                smaller(clconv__divide_up(p->input[2] - part->w, stride), pitch - part->before);
-    }
-}
-
-/* Where the taps of a band's first output begin to read, in the order of the packed weights. */
-static void find_taps(const host_job *job) {
-    const clconv_problem *p = job->p;
-    const size_t pitch = line_pitch(job), rows = phase_rows(job, job->band);
-    const size_t *stride = p->stride;
-    size_t *tap = job->taps_at;
-    for (size_t plane = 0; plane < band_planes(job); ++plane)
-        for (size_t i = 0; i < p->kernel[1]; ++i)
-            for (size_t k = 0; k < p->kernel[2]; ++k) {
-                const size_t h = i * p->dilation[1], w = k * p->dilation[2];
-                const size_t phase =
-                    (plane * stride[1] + h % stride[1]) * stride[2] + w % stride[2];
-                *tap++ = (phase * rows + h / stride[1]) * pitch + w / stride[2];
-            }
-}
-
-/* One input row into its row of each column phase. */
-static void gather_line(const host_job *job, char *to, size_t row_at) {
-    const clconv_problem *p = job->p;
-    const size_t stride = p->stride[2], element = job->tile->element;
-    const size_t phase = phase_rows(job, job->band) * line_pitch(job) * element;
-    const size_t step = job->g->input_stride[4];
-    for (size_t k = 0; k < stride; ++k, to += phase) {
-        const line_part *part = &job->line_parts[k];
-        if (part->count)
-            job->type->input(to + part->before * element, job->source, row_at + part->w * step,
-                             (ptrdiff_t)(stride * step), part->count, p->input_zero_point);
-    }
-}
-
-static void gather_plane(const host_job *job, const rows_piece *w, char *to, size_t plane_at) {
-    const clconv_problem *p = job->p;
-    const size_t stride = p->stride[1], rows = phase_rows(job, job->band);
-    const size_t line = line_pitch(job) * job->tile->element;
-    const ptrdiff_t first = source_at(&job->w, 1, w->first_row, 0);
-    for (size_t phase = 0; phase < stride; ++phase)
-        for (size_t row = 0; row < rows; ++row) {
-            const ptrdiff_t h = first + (ptrdiff_t)(row * stride + phase);
-            if (h >= 0 && (size_t)h < p->input[1])
-                gather_line(job, to + (phase * p->stride[2] * rows + row) * line,
-                            plane_at + (size_t)h * job->g->input_stride[3]);
-        }
-}
-
-/* The padding is zero already: it is at the same place in every group of a piece. */
-static void gather_band(const host_job *job, const rows_piece *w, size_t group) {
-    const clconv_problem *p = job->p;
-    const size_t *x = job->g->input_stride;
-    const size_t plane_bytes = p->stride[1] * p->stride[2] * phase_rows(job, job->band) *
-                               line_pitch(job) * job->tile->element;
-    for (size_t plane = 0; plane < band_planes(job); ++plane) {
-        const size_t c = group * job->g->in_per_group + plane / p->kernel[0];
-        const ptrdiff_t d = source_at(&job->w, 0, w->d, plane % p->kernel[0]);
-        if (d >= 0 && (size_t)d < p->input[0])
-            gather_plane(job, w, w->lines + plane * plane_bytes,
-                         w->picture * x[0] + c * x[1] + (size_t)d * x[2]);
-    }
-}
-
-/* The sums of a band lie `pitch` per row; what is between the rows is no output. */
-static void store_rows(const host_job *job, const rows_piece *w, size_t channel) {
-    const size_t *y = job->g->output_stride, width = job->g->output[2];
-    const size_t pitch = line_pitch(job), line = pitch * job->tile->element;
-    const size_t at = w->picture * y[0] + channel * y[1] + w->d * y[2] + w->first_row * y[3];
-    epilogue e = {job->p->activation, clconv__scalars_of(job->p), NULL, NULL, NULL};
-    if (job->residual || e.s.beta != 0) {
-        for (size_t row = 0; row < w->rows; ++row) {
-            const run r = {0, width, 0, w->d, w->first_row + row, 0};
-            store_run(job, w->sums + row * line, w->scratch,
-                      (ptrdiff_t)(w->picture * y[0] + channel * y[1]), channel, &r);
-        }
+    if (!w.blocks)
         return;
-    }
-    if (job->bias) {
-        job->type->output(w->scratch, job->bias, channel, 1, 1, 0);
-        e.bias = w->scratch;
-    }
-    apply_epilogue(job->type->accumulator, w->sums, (w->rows - 1) * pitch + width, &e);
-    for (size_t row = 0; row < w->rows; ++row)
-        job->type->store(job->result, at + row * y[3], (ptrdiff_t)y[4], w->sums + row * line,
-                         width);
-}
-
-static void sum_group(const host_job *job, const rows_piece *w, size_t group) {
-    const clconv__geometry *g = job->g;
-    const size_t sums = clconv__round_up(w->rows * line_pitch(job), job->tile->width);
-    gather_band(job, w, group);
-    for (size_t o = 0; o < g->out_per_group; ++o) {
-        const size_t channel = group * g->out_per_group + o;
-        job->tile->sum_taps(g->taps, job->packed + channel * g->taps * job->tile->element, w->lines,
-                            job->taps_at, w->sums, sums);
-        store_rows(job, w, channel);
-    }
-}
-
-static size_t count_bands(const host_job *job) {
-    return clconv__divide_up(job->g->output[1], job->band);
-}
-
-static void do_rows_piece(void *context, size_t index) {
-    const host_job *whole = context;
-    host_job own = *whole, *job = &own;
-    const size_t element = job->tile->element, lines = band_elements(job, job->band) * element;
-    const size_t chunks = clconv__divide_up(job->p->groups, job->chunk);
-    rows_piece w = {.first_group = index % chunks * job->chunk};
-    index /= chunks;
-    w.groups = smaller(job->chunk, job->p->groups - w.first_group);
-    w.first_row = index % count_bands(job) * job->band;
-    index /= count_bands(job);
-    w.rows = smaller(job->band, job->g->output[1] - w.first_row);
-    w.d = index % job->g->output[0];
-    w.picture = index / job->g->output[0];
-    job->strip = job->g->output[2];
-    w.lines = aligned(lines);
-    w.sums = aligned(clconv__round_up(job->band * line_pitch(job), job->tile->width) * element);
-    w.scratch = aligned(ALIGNMENT + 2 * job->strip * element);
-    if (w.lines && w.sums && w.scratch) {
-        memset(w.lines, 0, lines);
+    w.sums = aligned(w.held * job->tile->rows * line);
+    w.columns = aligned(job->columns * element);
+    w.scratch = aligned(ALIGNMENT + 2 * line);
+    w.runs = malloc(job->strip * sizeof *w.runs);
+    w.row_parts = malloc((job->lines.phases[1] + 1) * sizeof *w.row_parts);
+    if (w.sums && w.columns && w.scratch && w.runs && w.row_parts) {
+        if (job->band)
+            find_band(&w, job);
+        else
+            find_strip(&w, job);
+        w.vectors = clconv__divide_up(w.places, job->accumulator->lanes);
+        memset(w.columns, 0, job->columns * element);
         for (size_t i = 0; i < w.groups; ++i)
-            sum_group(job, &w, w.first_group + i);
+            do_group(job, &w, w.first_group + i);
     } else {
         __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
     }
+    free(w.row_parts);
+    free(w.runs);
     free(w.scratch);
+    free(w.columns);
     free(w.sums);
-    free(w.lines);
 }
 
 /* ---- the gradient of the bias ---- */
@@ -708,13 +817,14 @@ static void sum_channel(const bias_job *job, size_t channel, lanes *sums, char *
     const clconv__geometry *g = &job->plan->request.g;
     const type_row *type = &type_rows[p->type];
     const int is_wide = type->accumulator == CLCONV__ACC_F64;
+    const area all = row_of(g->output[2], (ptrdiff_t)g->output_stride[4]);
     for (size_t n = 0; n < p->batch; ++n)
         for (size_t d = 0; d < g->output[0]; ++d)
             for (size_t h = 0; h < g->output[1]; ++h) {
                 type->output(row, job->gradient,
                              n * g->output_stride[0] + channel * g->output_stride[1] +
                                  d * g->output_stride[2] + h * g->output_stride[3],
-                             (ptrdiff_t)g->output_stride[4], g->output[2], 0);
+                             &all, 0);
                 (is_wide ? add_row_f64 : add_row_f32)(sums, row, g->output[2]);
             }
     (is_wide ? add_row_f64_fold : add_row_f32_fold)(sums);
@@ -726,6 +836,7 @@ static void do_bias(void *context, size_t channel) {
     const type_row *type = &type_rows[p->type];
     lanes sums = {.wide = {0}}, old;
     epilogue e = {CLCONV_ACTIVATION_NONE, clconv__scalars_of(p), NULL, NULL, NULL};
+    const area one = row_of(1, 1);
     char *row = aligned(job->plan->request.g.output[2] * sizeof(double));
     if (!row) {
         __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
@@ -733,11 +844,11 @@ static void do_bias(void *context, size_t channel) {
     }
     sum_channel(job, channel, &sums, row);
     if (e.s.beta != 0) {
-        type->output(&old, job->bias, channel, 1, 1, 0);
+        type->output(&old, job->bias, channel, &one, 0);
         e.old = &old;
     }
     apply_epilogue(type->accumulator, &sums, 1, &e);
-    type->store(job->bias, channel, 1, &sums, 1);
+    type->store(job->bias, channel, &one, &sums);
     free(row);
 }
 
@@ -762,31 +873,22 @@ static clconv_status pack(clconv_plan *plan, const void *weights) {
     return CLCONV_OK;
 }
 
-static void compute_rows(host_job *job) {
-    const clconv__geometry *g = job->g;
-    const size_t bands = count_bands(job) * g->output[0] * job->p->batch;
-    const size_t wanted = 4 * (size_t)clconv__processors();
-    job->chunk = clconv__divide_up(job->p->groups, clconv__divide_up(wanted, bands));
-    job->line_parts = malloc(job->p->stride[2] * sizeof *job->line_parts);
-    job->taps_at = malloc(g->taps * sizeof *job->taps_at);
+static void compute(host_job *job) {
+    const size_t phases = job->lines.phases[2];
+    job->line_parts = malloc((phases + 1) * sizeof *job->line_parts);
+    job->taps_at = malloc(job->block * sizeof *job->taps_at);
     if (job->line_parts && job->taps_at) {
-        find_line_parts(job);
-        find_taps(job);
-        clconv__parallel_for(bands * clconv__divide_up(job->p->groups, job->chunk), do_rows_piece,
-                             job);
+        for (size_t k = 0; k < phases; ++k)
+            job->line_parts[k] =
+                find_part(&job->w, 2, first_met(job, 2, 0) + (ptrdiff_t)k, job->lines.pitch);
+        for (size_t k = 0; k < job->block; ++k)
+            job->taps_at[k] = job->band ? tap_place(job, k) : k * job->strip;
+        clconv__parallel_for(count_pieces(job), do_piece, job);
     } else {
         *job->failed = 1;
     }
     free(job->taps_at);
     free(job->line_parts);
-}
-
-static void compute(host_job *job) {
-    if (job->band)
-        compute_rows(job);
-    else
-        clconv__parallel_for(job->parts * job->strips * job->w.groups * job->w.pictures, do_piece,
-                             job);
 }
 
 /* What a direction reads besides the packed factor, and what it computes. */
@@ -799,6 +901,8 @@ static void choose_tensors(host_job *job, const clconv_host_tensors *t) {
     job->bias = job->p->has_bias && direction != CLCONV_BACKWARD_WEIGHTS ? t->bias : NULL;
     job->residual = job->p->has_residual ? t->residual : NULL;
     job->result = (void *)(uintptr_t)result;
+    job->epilogue = (epilogue){.activation = job->p->activation, .s = clconv__scalars_of(job->p)};
+    job->adds = job->residual || job->epilogue.s.beta != 0;
 }
 
 static void run_phases(const clconv_plan *plan, const clconv_host_tensors *tensors, char *packed,

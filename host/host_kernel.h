@@ -8,33 +8,44 @@
 #include <stddef.h>
 
 /**
- * sums[o][p] += sum over k < taps of weights[k][o] * columns[k][p] for `rows` output channels and
- * `width` pixels; the rows of sums lie `width` elements apart. All arrays are 64-byte aligned.
+ * sums[o][p] = sum over k < taps of weights[k][o] * from[at[k] + p], added to what is there if
+ * `adds`, for a tile of output channels and pixels; the rows of sums lie `pitch` apart. Nothing
+ * needs to be aligned.
  */
-typedef void clconv__multiply(size_t taps, const void *weights, const void *columns, void *sums);
+typedef void clconv__multiply(size_t taps, const void *weights, const void *from, const size_t *at,
+                              int adds, void *sums, size_t pitch);
 
-/**
- * sums[p] = sum over k < taps of weights[k] * from[at[k] + p] for `count` pixels, a multiple of
- * `width`. Only `sums` is aligned.
- */
-typedef void clconv__sum_taps(size_t taps, const void *weights, const void *from, const size_t *at,
-                              void *sums, size_t count);
-
-/** One accumulator type's register tile. */
+/** Sums that stay in registers while taps run. */
+enum { CLCONV__MOST_VECTORS = 8 };
 typedef struct clconv__register_tile {
-    size_t element;             /* bytes of an accumulator */
-    size_t width;               /* pixels */
-    clconv__multiply *multiply; /* of `rows` output channels by `width` pixels */
-    clconv__sum_taps *sum_taps; /* of one channel */
+    size_t rows;                                      /* output channels */
+    size_t vectors;                                   /* of pixels, at most */
+    clconv__multiply *multiply[CLCONV__MOST_VECTORS]; /* of 1, 2, ... vectors */
 } clconv__register_tile;
 
-/** Accumulator types, an index into clconv__host_kernel_set.tiles. */
+/** One accumulator type. */
+typedef struct clconv__accumulator {
+    size_t element;                    /* bytes */
+    size_t lanes;                      /* of a vector */
+    clconv__register_tile block, line; /* of several channels, and of one */
+} clconv__accumulator;
+
+/** Accumulator types, an index into clconv__host_kernel_set.accumulators. */
 enum { CLCONV__ACC_F32, CLCONV__ACC_F64, CLCONV__ACC_S32, CLCONV__ACC_TYPES };
+
+/** Copies rows of so many bytes, which do not overlap and lie `to_step` and `from_step` apart. */
+typedef void clconv__copy_rows(size_t rows, size_t bytes, void *to, ptrdiff_t to_step,
+                               const void *from, ptrdiff_t from_step);
+
+/** Parts rows of pairs of floats; steps are in bytes. */
+typedef void clconv__split_rows(size_t rows, size_t pairs, void *firsts, void *seconds,
+                                ptrdiff_t to_step, const void *from, ptrdiff_t from_step);
 
 typedef struct clconv__host_kernel_set {
     const char *name; /* of the instruction set */
-    size_t rows;      /* output channels of a register tile */
-    clconv__register_tile tiles[CLCONV__ACC_TYPES];
+    clconv__copy_rows *copy_rows;
+    clconv__split_rows *split_rows;
+    clconv__accumulator accumulators[CLCONV__ACC_TYPES];
 } clconv__host_kernel_set;
 
 extern const clconv__host_kernel_set clconv__host_kernels_portable;

@@ -2,22 +2,28 @@
 #include "parallel.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sched.h>
-#endif
 
-enum { MAX_THREADS = 256 };
+/*
+ * Waking a thread takes as long as a small layer, and layers follow each other closely. So those
+ * who wait look again a few times, some 50 us in all, before they sleep; to yield lets others work
+ * meanwhile.
+ */
+enum { MAX_THREADS = 256, YIELDS = 200 };
 
+/* sysconf() reads a file, which takes as long as a small layer. */
 unsigned clconv__processors(void) {
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    long count = 0;
 #ifdef __linux__
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
         count = CPU_COUNT(&allowed);
 #endif
+    if (count < 1)
+        count = sysconf(_SC_NPROCESSORS_ONLN);
     return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : (unsigned)count;
 }
 
@@ -39,6 +45,7 @@ typedef struct job {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_came = PTHREAD_COND_INITIALIZER;
 static job *jobs; /* that callers are in */
+static atomic_uint jobs_posted;
 static pthread_t threads[MAX_THREADS];
 static size_t thread_count;
 static int is_ending;
@@ -52,15 +59,30 @@ static void work(job *j) {
         j->body(j->context, i);
 }
 
+/* With the lock, which is left meanwhile. */
+static void look_out_for_work(void) {
+    const unsigned posted = atomic_load(&jobs_posted);
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < YIELDS && atomic_load(&jobs_posted) == posted; ++i)
+        sched_yield();
+    pthread_mutex_lock(&lock);
+}
+
 static void *serve(void *unused) {
+    int is_tired = 1; /* has looked out in vain */
     (void)unused;
     pthread_mutex_lock(&lock);
     while (!is_ending) {
         job *j = jobs;
         while (j && !has_work(j))
             j = j->behind;
-        if (!j) {
+        if (!j && is_tired) {
             pthread_cond_wait(&work_came, &lock);
+            continue;
+        }
+        is_tired = !j;
+        if (!j) {
+            look_out_for_work();
             continue;
         }
         ++j->helpers;
@@ -121,6 +143,11 @@ static void leave(job *j) {
     while (*at != j)
         at = &(*at)->behind;
     *at = j->behind;
+    for (int i = 0; i < YIELDS && j->helpers; ++i) {
+        pthread_mutex_unlock(&lock);
+        sched_yield();
+        pthread_mutex_lock(&lock);
+    }
     while (j->helpers)
         pthread_cond_wait(&j->left, &lock);
     pthread_mutex_unlock(&lock);
@@ -138,6 +165,7 @@ void clconv__parallel_for(size_t count, void (*body)(void *context, size_t index
     start_threads(processors - 1);
     j.behind = jobs;
     jobs = &j;
+    atomic_fetch_add(&jobs_posted, 1);
     pthread_cond_broadcast(&work_came);
     pthread_mutex_unlock(&lock);
     work(&j);
