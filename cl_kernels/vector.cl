@@ -52,30 +52,39 @@ kernel void vector_pack(const geometry g, const offsets at, global const w_t *re
 }
 
 /*
- * padded[picture][channel][d][h][w] with extents in_d, in_h, in_w of the padded picture; `pad` is
- * what lies before the input. One work-item copies a row; global size (rows, channels, pictures).
+ * padded[picture][channel][d][h][phase][w] with extents in_d, in_h, in_w of the padded picture; `pad`
+ * is what lies before the input. A row is split into `phases`, each with every so many-th column, so that what
+ * neighbours read with a stride lies side by side. One work-item copies a row; global size (rows,
+ * channels, pictures).
  */
 kernel void vector_pad(const geometry g, const offsets at, global const x_t *restrict x,
                        global float *restrict padded, const long padded_at, const index_t whole_d,
-                       const index_t whole_h, const index_t whole_w) {
+                       const index_t whole_h, const index_t whole_w, const index_t phases) {
     index_t row = (index_t)get_global_id(0), c = (index_t)get_global_id(1);
     index_t n = (index_t)get_global_id(2), channels = (index_t)get_global_size(1);
     index_t d = row / whole_h - g.pad_d, h = row % whole_h - g.pad_h;
     int is_inside = d >= 0 && d < g.in_d && h >= 0 && h < g.in_h;
     index_t from = n * g.x_n + c * g.x_c + d * g.x_d + h * g.x_h;
-    index_t end = g.pad_w + g.in_w;
-    padded += padded_at + (((long)n * channels + c) * whole_d * whole_h + row) * whole_w;
+    const index_t phase = (whole_w + phases - 1) / phases, end = g.pad_w + g.in_w;
+    padded += padded_at + (((long)n * channels + c) * whole_d * whole_h + row) * phase * phases;
     x += at.x;
-    for (index_t w = 0; w < whole_w; ++w)
+    for (index_t w = 0; w < phase * phases; ++w)
         padded[w] = 0;
     if (!is_inside)
         return;
-    if (g.x_w == 1)
+    if (phases == 1 && g.x_w == 1)
         for (index_t w = 0; w < g.in_w; ++w)
             padded[g.pad_w + w] = LOAD_X(g, x, from + w);
+    else if (phases == 2 && g.x_w == 1)
+        for (index_t p = 0; p < 2; ++p, padded += phase) { /* numbers that compilers make vectors of */
+            const index_t first = (g.pad_w + 1 - p) / 2, count = (end + 1 - p) / 2 - first;
+            const index_t at_first = from + 2 * first + p - g.pad_w;
+            for (index_t w = 0; w < count; ++w)
+                padded[first + w] = LOAD_X(g, x, at_first + 2 * w);
+        }
     else
         for (index_t w = g.pad_w; w < end; ++w)
-            padded[w] = LOAD_X(g, x, from + (w - g.pad_w) * g.x_w);
+            padded[w % phases * phase + w / phases] = LOAD_X(g, x, from + (w - g.pad_w) * g.x_w);
 }
 
 /* Where the pixels of a work-item's tile lie. */

@@ -255,10 +255,11 @@ static int refuses_types(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reques
     return 0;
 }
 
-/* The padded planes must be countable; their bytes are checked like any workspace. */
+/* The padded planes, whose rows may be twice as long, must be countable; their bytes are checked
+ * like any workspace. */
 static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
     const clconv_problem *p = r->problem;
-    size_t elements = p->batch * p->in_channels * sizeof(float);
+    size_t elements = p->batch * p->in_channels * 2 * sizeof(float);
     int overflows = 0;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
         overflows |= __builtin_mul_overflow(

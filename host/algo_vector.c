@@ -21,6 +21,7 @@ typedef struct vector_state {
     size_t tiles, blocks;                 /* of pixels, and of all groups' channels */
     clconv__kernel_geometry from, copied; /* the input's own strides, and the copy's */
     size_t channel_step;                  /* elements between the channels of a tap */
+    size_t phases;                        /* that rows of padded planes are split into */
     clconv__kernel_scalars scalars;
 } vector_state;
 
@@ -56,14 +57,13 @@ int clconv__has_panels(const clconv__request *r, size_t pixels) {
 clconv__line clconv__line_of(const clconv__request *r) {
     const clconv_problem *p = r->problem;
     const int has_planes = clconv__vector_needs_planes(p);
-    clconv__line line = {r->g.output[2], p->stride[2], 0};
+    clconv__line line = {r->g.output[2], 1, 0};
     line.is_plane = has_one_tap(p) && p->stride[0] == 1 && p->stride[1] == 1 && p->stride[2] == 1 &&
                     (has_planes || has_whole_planes(r->g.input, r->g.input_stride)) &&
                     has_whole_planes(r->g.output, r->g.output_stride);
     if (line.is_plane)
         line.width = r->g.pixels;
-    else if (!has_planes)
-        line.step *= r->g.input_stride[4];
+    line.step = has_planes ? 1 : p->stride[2] * r->g.input_stride[4];
     return line;
 }
 
@@ -80,15 +80,16 @@ static void destroy(clconv_plan *plan) {
     plan->state = NULL;
 }
 
-/* The fields of padded planes, which hold `elements`. */
+/* The fields of padded planes, of whose rows each phase has what a stride steps over; elements. */
 static size_t lay_out_planes(int64_t fields[CLCONV__FIELDS], const clconv_problem *p,
-                             const size_t whole[CLCONV_SPATIAL_AXES]) {
-    const size_t row = whole[2], plane = whole[0] * whole[1] * row;
+                             const vector_state *state) {
+    const size_t *whole = state->whole;
+    const size_t row = clconv__round_up(whole[2], state->phases), plane = whole[0] * whole[1] * row;
     fields[CLCONV__FIELD_x_n] = (int64_t)(plane * p->in_channels);
     fields[CLCONV__FIELD_x_c] = (int64_t)plane;
     fields[CLCONV__FIELD_x_d] = (int64_t)(whole[1] * row);
     fields[CLCONV__FIELD_x_h] = (int64_t)row;
-    fields[CLCONV__FIELD_x_w] = 1;
+    fields[CLCONV__FIELD_x_w] = fields[CLCONV__FIELD_stride_w] = 1;
     return plane * p->in_channels * p->batch;
 }
 
@@ -121,12 +122,15 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], vector_state *state, clconv_
     }
     if (elements > INT32_MAX / 2)
         plan->wide_index = 1;
+    /* Where there is a second window, rows become less than twice as long. */
+    state->phases =
+        clconv__vector_needs_planes(p) && plan->request.g.output[2] > 1 ? p->stride[2] : 1;
     clconv__plan_fields(fields, plan, plan->request.g.taps);
     clconv__pack_geometry(&state->from, plan, fields);
     if (tile->value[2] == CLCONV__IN_PANEL)
         plan->workspace = lay_out_panels(fields, plan, tile->value[1]) * sizeof(float);
     else if (clconv__vector_needs_planes(p))
-        plan->workspace = lay_out_planes(fields, p, state->whole) * sizeof(float);
+        plan->workspace = lay_out_planes(fields, p, state) * sizeof(float);
     plan->workspace = clconv__round_up(plan->workspace, 64);
     state->channel_step =
         tile->value[2] == CLCONV__IN_PANEL ? tile->value[1] : (size_t)fields[CLCONV__FIELD_x_c];
@@ -151,14 +155,17 @@ static clconv_status make_taps(vector_state *state, const clconv_plan *plan,
                                const int64_t f[CLCONV__FIELDS]) {
     const size_t taps = plan->request.g.taps, *kernel = plan->problem.kernel;
     const size_t size = plan->wide_index ? sizeof(cl_long) : sizeof(cl_int);
+    const size_t phases = state->phases;
+    const size_t phase = clconv__divide_up(state->whole[2], phases);
     cl_int code;
     char *table = malloc(taps * size);
     if (!table)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", taps * size);
     for (size_t tap = 0; tap < taps; ++tap) {
-        size_t rest = tap;
-        int64_t from = 0;
-        for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; rest /= kernel[axis--])
+        const size_t column = tap % kernel[2] * plan->problem.dilation[2];
+        size_t rest = tap / kernel[2];
+        int64_t from = (int64_t)(column % phases * phase + column / phases) * f[CLCONV__FIELD_x_w];
+        for (int axis = CLCONV_SPATIAL_AXES - 2; axis >= 0; rest /= kernel[axis--])
             from += (int64_t)(rest % kernel[axis]) * f[CLCONV__FIELD_dilation_d + axis] *
                     f[CLCONV__FIELD_x_d + axis];
         from += (int64_t)(rest * state->channel_step);
@@ -223,7 +230,7 @@ static clconv_status copy(clconv__call *call) {
     const vector_state *state = call->plan->state;
     const clconv_problem *p = &call->plan->problem;
     const cl_long at = (cl_long)(call->tensors.workspace.offset / sizeof(float));
-    clconv__index_argument whole[CLCONV_SPATIAL_AXES];
+    clconv__index_argument whole[CLCONV_SPATIAL_AXES], phases;
     const clconv__argument arguments[] = {
         {state->from.size, &state->from.values},
         {sizeof call->offsets, &call->offsets},
@@ -233,13 +240,15 @@ static clconv_status copy(clconv__call *call) {
         clconv__as_argument(&whole[0], call->plan, state->whole[0]),
         clconv__as_argument(&whole[1], call->plan, state->whole[1]),
         clconv__as_argument(&whole[2], call->plan, state->whole[2]),
+        clconv__as_argument(&phases, call->plan, state->phases),
     };
+    enum { PANELS_ARGUMENTS = 5 };
     const size_t count = sizeof arguments / sizeof arguments[0];
     const clconv__range rows = {{state->whole[0] * state->whole[1], p->in_channels, p->batch}, 1};
     const clconv__range tiles = {{state->tiles, p->groups, p->batch}, 1};
     if (state->kernels[PANELS])
         return clconv__call_kernel(call, state->kernels[PANELS], &tiles, arguments,
-                                   count - CLCONV_SPATIAL_AXES, NULL);
+                                   PANELS_ARGUMENTS, NULL);
     if (state->kernels[PAD])
         return clconv__call_kernel(call, state->kernels[PAD], &rows, arguments, count, NULL);
     return CLCONV_OK;

@@ -143,7 +143,7 @@ static clconv_status pad(clconv__call *call) {
     const gemm_state *state = call->plan->state;
     const clconv_problem *p = &call->plan->problem;
     const cl_long at = place_of(call, 0);
-    clconv__index_argument whole[CLCONV_SPATIAL_AXES];
+    clconv__index_argument whole[CLCONV_SPATIAL_AXES], phases;
     const clconv__argument arguments[] = {
         {state->from.size, &state->from.values},
         {sizeof call->offsets, &call->offsets},
@@ -153,6 +153,7 @@ static clconv_status pad(clconv__call *call) {
         clconv__as_argument(&whole[0], call->plan, state->whole[0]),
         clconv__as_argument(&whole[1], call->plan, state->whole[1]),
         clconv__as_argument(&whole[2], call->plan, state->whole[2]),
+        clconv__as_argument(&phases, call->plan, 1),
     };
     const clconv__range range = {{state->whole[0] * state->whole[1], p->in_channels, p->batch}, 1};
     return clconv__call_kernel(call, state->kernels[PAD], &range, arguments,

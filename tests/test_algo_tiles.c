@@ -18,6 +18,7 @@ static const char *const cases[] = {
     "g2_ic6ih27iw13_oc40kh1_sh2",
     "ic3ih6iw70_oc50kh3_ph1",
     "mb2_ic5ih5iw38_oc20kh3_sh1sw2_ph1_beta=1",
+    "ic4ih3iw47_oc20kh1kw4_sw3_pw2_dw1",
 };
 
 /* The plan's row with one tile alone; the plan is created anew with it. */
