@@ -3,8 +3,8 @@
 
     bench/gpu/cudnn_peer.py [--batch N] [--runs N] LAYERS...
 
-Three precisions (f32 with TF32 off, TF32 on, f16), each in both layouts; cudnn.benchmark lets cuDNN
-choose its algorithm. Times are those of CUDA events around one call. Exit code 4 without PyTorch or
+Three precisions (f32 with TF32 off, TF32 on, f16), each in both layouts and in three directions;
+cudnn.benchmark lets cuDNN choose its algorithm. Times are those of CUDA events around one call. Exit code 4 without PyTorch or
 without a GPU, so that a script can tell that from a failure.
 """
 import argparse
@@ -48,6 +48,26 @@ def time_calls(function, runs):
     return seconds
 
 
+def directions(x, w, v):
+    stride, pad = (v["sh"], v["sw"]), (v["ph"], v["pw"])
+    dilation = (v["dh"] + 1, v["dw"] + 1)
+
+    def forward():
+        return torch.nn.functional.conv2d(x, w, None, stride, pad, dilation, v["g"])
+
+    def backward(mask):
+        return lambda: torch.ops.aten.convolution_backward(
+            dy, x, w, None, stride, pad, dilation, False, (0, 0), v["g"], mask
+        )
+
+    dy = torch.rand_like(forward())
+    return {
+        "forward": forward,
+        "backward_data": backward((True, False, False)),
+        "backward_weights": backward((False, True, False)),
+    }
+
+
 def time_layer(name, v, batch, runs):
     rows = []
     for precision, dtype in (("f32", torch.float32), ("tf32", torch.float32), ("f16", torch.float16)):
@@ -56,18 +76,14 @@ def time_layer(name, v, batch, runs):
             x = torch.rand(batch, v["ic"], v["ih"], v["iw"], device="cuda", dtype=dtype) * 2 - 1
             w = torch.rand(v["oc"], v["ic"] // v["g"], v["kh"], v["kw"], device="cuda", dtype=dtype) * 2 - 1
             x, w = (tensor.contiguous(memory_format=layout) for tensor in (x, w))
-            with torch.no_grad():
-                seconds = time_calls(
-                    lambda: torch.nn.functional.conv2d(
-                        x, w, None, (v["sh"], v["sw"]), (v["ph"], v["pw"]), (v["dh"] + 1, v["dw"] + 1), v["g"]
-                    ),
-                    runs,
-                )
-            rows.append({
-                "layer": name, "batch": batch, "precision": precision,
-                "layout": "nhwc" if layout is torch.channels_last else "nchw",
-                "seconds": seconds, "median": sorted(seconds)[len(seconds) // 2],
-            })
+            for direction, function in directions(x, w, v).items():
+                with torch.no_grad():
+                    seconds = time_calls(function, runs)
+                rows.append({
+                    "layer": name, "batch": batch, "precision": precision, "direction": direction,
+                    "layout": "nhwc" if layout is torch.channels_last else "nchw",
+                    "seconds": seconds, "median": sorted(seconds)[len(seconds) // 2],
+                })
     return rows
 
 

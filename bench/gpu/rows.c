@@ -1,13 +1,14 @@
 /*
  * Times every algorithm of one device, layer by layer, with the device's own clock.
  *
- *     gpu_rows [--device SELECTOR] [--batch N] [--type TYPE] [--runs N] [--only ALGORITHM]
- * LAYERS...
+ *     gpu_rows [--device SELECTOR] [--batch N] [--type TYPE] [--direction DIRECTION] [--runs N]
+ *              [--only ALGORITHM] LAYERS...
  *
- * Weights are packed once, and the calls follow one another in one queue, so that the time from the
- * end of one to the end of the next is that of a call in the middle of a network, all its kernels
- * included. Prints a JSON array: for each layer and algorithm its seconds, one per run, or why
- * there are none. What is right is the verifier's question, not asked here.
+ * `clconv bench` times single calls as the host sees them; this is for a network's. Weights are
+ * packed once, and the calls follow one another in one queue, so that the time from the end of one
+ * to the end of the next is that of a call in the middle of a network, all its kernels included.
+ * Prints a JSON array: for each layer and algorithm its seconds, one per run, or why there are
+ * none. What is right is the verifier's question, not asked here.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "clconv.h"
@@ -20,7 +21,7 @@
 enum { MOST_RUNS = 1000, WARM_UP = 3 };
 
 typedef struct settings {
-    const char *device, *type, *only;
+    const char *device, *type, *direction, *only;
     int batch, runs;
 } settings;
 
@@ -32,12 +33,13 @@ typedef struct bench {
     int has_printed;
 } bench;
 
-/* A layer with its tensors; a bench needs no recovery, so that failures end the program. */
+/* A layer with its tensors, those of the backward directions in device memory; a bench needs no
+ * recovery, so that failures end the program. */
 typedef struct layer {
     clconv_problem problem;
     char text[CLCONV_PROBLEM_TEXT_SIZE], chosen[64];
     void *weights;
-    cl_mem input, output;
+    cl_mem input, weights_memory, output;
 } layer;
 
 static void require(int condition, const char *what) {
@@ -81,10 +83,11 @@ static cl_mem make_buffer(const bench *b, size_t bytes, void *content) {
 }
 
 static void open_layer(layer *l, const bench *b, const char *line) {
-    char with_type[CLCONV_PROBLEM_TEXT_SIZE + 16];
+    char with_type[CLCONV_PROBLEM_TEXT_SIZE + 64];
     clconv_plan *plan = NULL;
     size_t bytes;
-    snprintf(with_type, sizeof with_type, "%s_type=%.8s", line, b->o.type);
+    snprintf(with_type, sizeof with_type, "%s_type=%.8s_dir=%.24s", line, b->o.type,
+             b->o.direction);
     l->problem = (clconv_problem)CLCONV_PROBLEM_INIT;
     require_ok(clconv_problem_parse(&l->problem, with_type));
     l->problem.batch = (size_t)b->o.batch;
@@ -96,13 +99,15 @@ static void open_layer(layer *l, const bench *b, const char *line) {
     l->input = make_buffer(b, bytes, input);
     free(input);
     l->weights = random_tensor(&l->problem, CLCONV_WEIGHTS, &bytes);
-    require_ok(clconv_tensor_elements(&bytes, &l->problem, CLCONV_OUTPUT));
-    l->output = make_buffer(
-        b, bytes * clconv_type_size(clconv_tensor_type(&l->problem, CLCONV_OUTPUT)), NULL);
+    l->weights_memory = make_buffer(b, bytes, l->weights);
+    void *output = random_tensor(&l->problem, CLCONV_OUTPUT, &bytes);
+    l->output = make_buffer(b, bytes, output);
+    free(output);
 }
 
 static void close_layer(layer *l) {
     clReleaseMemObject(l->input);
+    clReleaseMemObject(l->weights_memory);
     clReleaseMemObject(l->output);
     free(l->weights);
 }
@@ -184,11 +189,13 @@ static void run_row(bench *b, const layer *l, const char *algorithm) {
     static double seconds[MOST_RUNS];
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
     clconv_plan *plan = NULL;
-    clconv_tensors tensors = {.input = {l->input, 0}, .output = {l->output, 0}};
+    clconv_tensors tensors = {
+        .input = {l->input, 0}, .weights = {l->weights_memory, 0}, .output = {l->output, 0}};
     options.algorithm = algorithm;
-    printf("%s\n {\"layer\": \"%s\", \"batch\": %d, \"type\": \"%s\", \"algorithm\": \"%s\", "
-           "\"chosen\": %s, ",
-           b->has_printed ? "," : "", l->problem.name, b->o.batch, b->o.type, algorithm,
+    printf("%s\n {\"layer\": \"%s\", \"batch\": %d, \"type\": \"%s\", \"direction\": \"%s\", "
+           "\"algorithm\": \"%s\", \"rounds\": %s, \"chosen\": %s, ",
+           b->has_printed ? "," : "", l->problem.name, b->o.batch, b->o.type, b->o.direction,
+           algorithm, clconv_algorithm_rounds(algorithm) ? "true" : "false",
            strcmp(l->chosen, algorithm) ? "false" : "true");
     b->has_printed = 1;
     if (clconv_plan_create(&plan, b->device, &l->problem, &options)) {
@@ -197,7 +204,8 @@ static void run_row(bench *b, const layer *l, const char *algorithm) {
         putchar('}');
         return;
     }
-    require_ok(clconv_plan_pack_weights(plan, l->weights));
+    if (!clconv_tensor_is_computed(&l->problem, CLCONV_WEIGHTS))
+        require_ok(clconv_plan_pack_weights(plan, l->weights));
     size_t workspace = clconv_plan_workspace_size(plan);
     if (workspace)
         tensors.workspace.memory = make_buffer(b, workspace, NULL);
@@ -222,6 +230,7 @@ static void run_file(bench *b, const char *path) {
         for (size_t i = 0; i < clconv_algorithm_count(); ++i) {
             const char *name = clconv_algorithm_name(i);
             if (clconv_algorithm_is_for(b->device, name) &&
+                clconv_algorithm_computes(name, l.problem.direction) &&
                 (!b->o.only || strcmp(b->o.only, name) == 0))
                 run_row(b, &l, name);
         }
@@ -240,6 +249,8 @@ static int read_settings(settings *o, int argc, char **argv) {
             o->device = value;
         else if (strcmp(name, "type") == 0)
             o->type = value;
+        else if (strcmp(name, "direction") == 0)
+            o->direction = value;
         else if (strcmp(name, "only") == 0)
             o->only = value;
         else if (strcmp(name, "batch") == 0)
@@ -250,13 +261,14 @@ static int read_settings(settings *o, int argc, char **argv) {
             require(0, "unknown option");
     }
     require(first < argc && o->batch > 0 && o->runs > 0 && o->runs <= MOST_RUNS,
-            "usage: gpu_rows [--device SELECTOR] [--batch N] [--type TYPE] [--runs 1..1000] "
-            "[--only ALGORITHM] LAYERS...");
+            "usage: gpu_rows [--device SELECTOR] [--batch N] [--type TYPE] "
+            "[--direction DIRECTION] [--runs 1..1000] [--only ALGORITHM] LAYERS...");
     return first;
 }
 
 int main(int argc, char **argv) {
-    bench b = {.o = {.device = "gpu", .type = "f32", .batch = 1, .runs = 20}};
+    bench b = {
+        .o = {.device = "gpu", .type = "f32", .direction = "forward", .batch = 1, .runs = 20}};
     int first = read_settings(&b.o, argc, argv);
     require_ok(clconv_device_open(&b.device, b.o.device));
     require_ok(clconv_device_opencl(b.device, &b.context, NULL, &b.queue));
