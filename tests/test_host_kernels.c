@@ -70,8 +70,30 @@ static void check_tiles(const clconv__accumulator *accumulator, clconv_type type
                 check_tile(accumulator, type, tile, vectors, taps[i], adds);
 }
 
+/* Rows that are copied and split: nothing beside them is written. */
+static void check_rows(const clconv__host_kernel_set *set, size_t count) {
+    enum { ROWS = 3, MOST = 150, STEP = 2 * MOST + 1 };
+    static float from[ROWS * STEP], to[ROWS * STEP], firsts[ROWS * STEP], seconds[ROWS * STEP];
+    const ptrdiff_t step = STEP * sizeof(float);
+    assert_in_range(count, 0, MOST);
+    for (size_t i = 0; i < ROWS * STEP; ++i) {
+        from[i] = (float)i + 1;
+        to[i] = firsts[i] = seconds[i] = 0;
+    }
+    set->copy_rows(ROWS, count * sizeof(float), to, step, from, step);
+    set->split_rows(ROWS, count, firsts, seconds, step, from, step);
+    for (size_t i = 0; i < ROWS * STEP; ++i) {
+        const size_t column = i % STEP;
+        assert_true(to[i] == (column < count ? from[i] : 0));
+        assert_true(firsts[i] == (column < count ? from[i + column] : 0));
+        assert_true(seconds[i] == (column < count ? from[i + column + 1] : 0));
+    }
+}
+
 static void check_set(const clconv__host_kernel_set *set) {
     print_message("%s\n", set->name);
+    for (size_t count = 0; count < 150; ++count)
+        check_rows(set, count);
     for (size_t i = 0; i < CLCONV__ACC_TYPES; ++i) {
         check_tiles(&set->accumulators[i], accumulators[i], &set->accumulators[i].block);
         check_tiles(&set->accumulators[i], accumulators[i], &set->accumulators[i].line);
