@@ -5,15 +5,16 @@
 #include <string.h>
 #include <time.h>
 
-/* Independent chains, so that only the rate of multiply-adds counts. The result is stored, because
- * the compiler would drop the work otherwise; it stays finite. */
+/* Independent chains, so that only the rate of multiply-adds counts; not mad(), which some compilers
+ * have in pieces. The result is stored, because the compiler would drop the work otherwise; it stays
+ * finite. */
 static const char source[] =
     "kernel void peak(global float *to, int rounds) {\n"
     "    T s[CHAINS], x = (T)(0.999f), y = (T)(0.001f * get_global_id(0));\n"
     "    for (int i = 0; i < CHAINS; ++i) s[i] = (T)(i);\n"
     "    for (int r = 0; r < rounds; ++r) {\n"
     "        __attribute__((opencl_unroll_hint(CHAINS)))\n"
-    "        for (int i = 0; i < CHAINS; ++i) s[i] = mad(s[i], x, y);\n"
+    "        for (int i = 0; i < CHAINS; ++i) s[i] = s[i] * x + y;\n"
     "    }\n"
     "    T sum = 0;\n"
     "    for (int i = 0; i < CHAINS; ++i) sum += s[i];\n"
