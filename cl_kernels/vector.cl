@@ -52,8 +52,8 @@ kernel void vector_pack(const geometry g, const offsets at, global const w_t *re
 }
 
 /*
- * padded[picture][channel][d][h][phase][w] with extents in_d, in_h, in_w of the padded picture; `pad`
- * is what lies before the input. A row is split into `phases`, each with every so many-th column, so that what
+ * padded[picture][channel][d][h][phase][w] with extents whole_d, whole_h, whole_w, rounded up to whole
+ * phases; `pad` is what lies before the input. A row is split into `phases`, each with every so many-th column, so that what
  * neighbours read with a stride lies side by side. One work-item copies a row; global size (rows,
  * channels, pictures).
  */

@@ -87,7 +87,7 @@ static inline void split_columns(float16 columns[M], local const float *line) {
 #endif
 }
 
-/* Six lines of the padded input, of which columns beyond the input stay zero. */
+/* TS lines of the padded input, of which columns beyond the input stay zero. */
 static inline void copy_lines(local float *restrict lines, geometry g,
                               global const x_t *restrict x, index_t from, index_t in_h) {
     for (int r = 0; r < TS; ++r) {

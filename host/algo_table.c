@@ -245,7 +245,7 @@ static int launch_vector(clconv__launch *l, const clconv__request *r, const clco
         return 1;
     snprintf(l->options, sizeof l->options, " -DLINE_STEP=%zu", in_panel ? 1 : line.step);
     return in_panel ? clconv__has_panels(r, tile->value[1])
-                    : line.width >= tile->value[1] && line.step <= 2;
+                    : line.width >= tile->value[1] && line.step >= 1 && line.step <= 2;
 }
 
 static int refuses_types(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {

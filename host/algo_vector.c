@@ -63,7 +63,8 @@ clconv__line clconv__line_of(const clconv__request *r) {
                     has_whole_planes(r->g.output, r->g.output_stride);
     if (line.is_plane)
         line.width = r->g.pixels;
-    line.step = has_planes ? 1 : p->stride[2] * r->g.input_stride[4];
+    /* Where planes are whole, rows of one element may have any step. */
+    line.step = has_planes || line.is_plane ? 1 : p->stride[2] * r->g.input_stride[4];
     return line;
 }
 
