@@ -518,7 +518,8 @@ static void find_band(piece *w, const host_job *job) {
     w->run_count = smaller(job->band, count[1] - first);
     w->places = (w->run_count - 1) * pitch + count[2];
     for (size_t i = 0; i < w->run_count; ++i)
-        w->runs[i] = (run){i * pitch, count[2], 0, w->strip / bands, first + i, 0};
+        w->runs[i] =
+            (run){.at = i * pitch, .count = count[2], .d = w->strip / bands, .h = first + i};
     for (size_t k = 0; k < job->lines.phases[1]; ++k)
         w->row_parts[k] = find_part(&job->w, 1, first_met(job, 1, first) + (ptrdiff_t)k,
                                     w->run_count + job->lines.behind[1]);
@@ -549,12 +550,12 @@ static size_t split_phases(const host_job *job, char *to, size_t at, size_t rows
         return 0;
     const int first = parts[1].at < parts[0].at;
     const size_t pairs = smaller(parts[0].count, parts[1].count);
-    float *places[] = {(float *)to + parts[0].before,
-                       (float *)to + job->lines.phase + parts[1].before};
+    float *floats = (void *)to;
+    float *places[] = {floats + parts[0].before, floats + job->lines.phase + parts[1].before};
     clconv__host_kernels()->split_rows(rows, pairs, places[first], places[!first],
-                                       BYTES(job->lines.pitch, places[0]),
+                                       (ptrdiff_t)job->lines.pitch,
                                        (const float *)job->source + at + parts[first].at,
-                                       BYTES(job->w.out_step[1] * job->w.x[1], places[0]));
+                                       (ptrdiff_t)(job->w.out_step[1] * job->w.x[1]));
     return pairs;
 }
 

@@ -122,12 +122,10 @@ static inline void split_row(float *firsts, float *seconds, const float *from, s
     split_part(firsts + last, seconds + last, from + 2 * last);
 }
 
-static void split_rows(size_t rows, size_t pairs, void *firsts, void *seconds, ptrdiff_t to_step,
-                       const void *from, ptrdiff_t from_step) {
+static void split_rows(size_t rows, size_t pairs, float *firsts, float *seconds, ptrdiff_t to_step,
+                       const float *from, ptrdiff_t from_step) {
     for (ptrdiff_t row = 0; row < (ptrdiff_t)rows; ++row)
-        split_row((float *)((char *)firsts + row * to_step),
-                  (float *)((char *)seconds + row * to_step),
-                  (const float *)((const char *)from + row * from_step), pairs);
+        split_row(firsts + row * to_step, seconds + row * to_step, from + row * from_step, pairs);
 }
 
 /* clang-format off */

@@ -33,13 +33,14 @@ typedef struct clconv__accumulator {
 /** Accumulator types, an index into clconv__host_kernel_set.accumulators. */
 enum { CLCONV__ACC_F32, CLCONV__ACC_F64, CLCONV__ACC_S32, CLCONV__ACC_TYPES };
 
-/** Copies rows of so many bytes, which do not overlap and lie `to_step` and `from_step` apart. */
+/** Copies rows of so many bytes, which do not overlap and lie `to_step` and `from_step` bytes
+ * apart. */
 typedef void clconv__copy_rows(size_t rows, size_t bytes, void *to, ptrdiff_t to_step,
                                const void *from, ptrdiff_t from_step);
 
-/** Parts rows of pairs of floats; steps are in bytes. */
-typedef void clconv__split_rows(size_t rows, size_t pairs, void *firsts, void *seconds,
-                                ptrdiff_t to_step, const void *from, ptrdiff_t from_step);
+/** Parts rows of pairs; steps are in floats. */
+typedef void clconv__split_rows(size_t rows, size_t pairs, float *firsts, float *seconds,
+                                ptrdiff_t to_step, const float *from, ptrdiff_t from_step);
 
 typedef struct clconv__host_kernel_set {
     const char *name; /* of the instruction set */

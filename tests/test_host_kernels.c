@@ -81,7 +81,7 @@ static void check_rows(const clconv__host_kernel_set *set, size_t count) {
         to[i] = firsts[i] = seconds[i] = 0;
     }
     set->copy_rows(ROWS, count * sizeof(float), to, step, from, step);
-    set->split_rows(ROWS, count, firsts, seconds, step, from, step);
+    set->split_rows(ROWS, count, firsts, seconds, STEP, from, STEP);
     for (size_t i = 0; i < ROWS * STEP; ++i) {
         const size_t column = i % STEP;
         assert_true(to[i] == (column < count ? from[i] : 0));
