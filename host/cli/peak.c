@@ -5,9 +5,9 @@
 #include <string.h>
 #include <time.h>
 
-/* Independent chains, so that only the rate of multiply-adds counts; not mad(), which some compilers
- * have in pieces. The result is stored, because the compiler would drop the work otherwise; it stays
- * finite. */
+/* Independent chains, so that only the rate of multiply-adds counts; not mad(), which some
+ * compilers have in pieces. The result is stored, because the compiler would drop the work
+ * otherwise; it stays finite. */
 static const char source[] =
     "kernel void peak(global float *to, int rounds) {\n"
     "    T s[CHAINS], x = (T)(0.999f), y = (T)(0.001f * get_global_id(0));\n"

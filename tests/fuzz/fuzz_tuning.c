@@ -1,7 +1,7 @@
 /*
  * Files of tuned choices: a line is a choice of the table or it is none, and what is kept next is
- * found, whatever the file held. After the first byte 'h' the input gets the device's header, and the
- * library's hash where it has '@', so that what lies behind them is reached.
+ * found, whatever the file held. After the first byte 'h' the input gets the device's header, and
+ * the library's hash where it has '@', so that what lies behind them is reached.
  */
 #include "fuzz.h"
 
