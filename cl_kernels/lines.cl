@@ -2,16 +2,13 @@
  * For CPUs and few input channels per group, depthwise above all. A work-item computes `step` output
  * rows of all output channels of a group, and so of every so many groups. It puts the input rows that
  * they need into local memory once, padded and split into as many phases as the stride is wide, so
- * that each tap of 16 neighbouring outputs is one contiguous vector. OC channels by ROWS rows by
- * VECTORS vectors of sums stay in registers; an input vector serves all rows that have a tap on it.
+ * that each tap of 16 neighbouring outputs is one contiguous vector. OC channels by ROWS rows of
+ * vectors of sums stay in registers; an input vector serves all rows that have a tap on it.
  * Global size (bands of rows times out_d, work-items for the groups, batch). Common kernels come
  * with their extents as numbers, so that their taps are unrolled; others take one row at a time.
  */
 #ifndef OC
 #define OC 1
-#endif
-#ifndef VECTORS
-#define VECTORS 1
 #endif
 #ifndef ROWS
 #define ROWS 1
@@ -29,7 +26,13 @@
 #define STRIDE_W g.stride_w
 #define DILATION_W g.dilation_w
 #endif
-#define PIXELS (16 * VECTORS)
+#define LANES 16
+/* The last vector of a row overlaps the one before it, unless outputs are read as well as written. */
+#if BLENDS
+#define NEXT_VECTOR(out_w) ((out_w) + LANES)
+#else
+#define NEXT_VECTOR(out_w) min((out_w) + LANES, g.out_w - LANES)
+#endif
 #define TAP_ROWS ((ROWS - 1) * STRIDE_H + KERNEL_H) /* that ROWS output rows see */
 
 /* even[k] = from[2k], odd[k] = from[2k + 1], likewise. */
@@ -94,20 +97,96 @@ typedef struct {
     index_t in_rows, phase, line, plane; /* line: elements of an input row with all its phases */
 } band;
 
+#if TYPE == TYPE_F32
+/*
+ * Rows that are shorter than a vector and follow each other in memory: what a load has too much is
+ * the next row's, and becomes padding. Returns how many rows of `count` were copied; the load of
+ * the others would reach beyond the `rest` elements from the first on.
+ */
+static inline index_t copy_short_rows(local float *restrict to, geometry g,
+                                      global const float *restrict from, band b, index_t count,
+                                      index_t rest) {
+    const int16 lanes = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const int16 is_inside = lanes < (int)g.in_w;
+    const index_t safe = min(count, (rest - LANES) / g.in_w + 1);
+    for (index_t r = 0; r < safe; ++r, to += b.line, from += g.in_w)
+        STORE16(local, is_inside ? LOAD16(global, from) : (float16)0, to);
+    return safe;
+}
+#endif
+
+/* The rows of a plane, `count` from the `first` on. */
+static inline void copy_rows(local float *restrict to, geometry g, global const x_t *restrict x,
+                             index_t from, band b, index_t first, index_t count) {
+    index_t r = 0;
+    from += first * g.x_h;
+#if TYPE == TYPE_F32
+    if (STRIDE_W == 1 && g.x_w == 1 && g.x_h == g.in_w && g.in_w < LANES && g.pad_w >= 0 &&
+        g.pad_w + LANES <= b.line && (g.in_h - first) * g.in_w >= LANES)
+        r = copy_short_rows(to + g.pad_w, g, x + from, b, count, (g.in_h - first) * g.in_w);
+#endif
+    for (; r < count; ++r)
+        copy_row(to + r * b.line, g, x, from + r * g.x_h, b.phase);
+}
+
 /* The rows of a group's channels; those that lie in padding stay zero. */
 static inline void copy_group(local float *restrict rows, geometry g,
                               global const x_t *restrict x, band b, index_t group) {
-    local float *to = rows;
+    const index_t h = b.first_h * g.stride_h - g.pad_h;
+    const index_t first = max(h, (index_t)0), end = min(h + b.in_rows, g.in_h);
     for (index_t c = 0; c < g.in_per_group; ++c)
-        for (index_t k = 0; k < g.kernel_d; ++k) {
-            index_t d = b.out_d * g.stride_d - g.pad_d + k * g.dilation_d;
-            index_t h = b.first_h * g.stride_h - g.pad_h;
-            index_t from =
-                b.n * g.x_n + (group * g.in_per_group + c) * g.x_c + d * g.x_d + h * g.x_h;
-            for (index_t r = 0; r < b.in_rows; ++r, ++h, from += g.x_h, to += b.line)
-                if (d >= 0 && d < g.in_d && h >= 0 && h < g.in_h)
-                    copy_row(to, g, x, from, b.phase);
+        for (index_t k = 0; k < g.kernel_d; ++k, rows += b.plane) {
+            const index_t d = b.out_d * g.stride_d - g.pad_d + k * g.dilation_d;
+            if (d >= 0 && d < g.in_d && first < end)
+                copy_rows(rows + (first - h) * b.line, g, x,
+                          b.n * g.x_n + (group * g.in_per_group + c) * g.x_c + d * g.x_d, b, first,
+                          end - first);
         }
+}
+
+/* Rows of a band, from `row` on, that may be stored as whole vectors: what a short row has too much is
+ * overwritten by the rows behind it. */
+static inline index_t whole_rows(geometry g, band b, index_t row, index_t out_w) {
+#if TYPE == TYPE_F32 && !BLENDS
+    if (g.y_w == 1 && out_w + LANES <= g.out_w)
+        return b.out_rows - row;
+    if (g.y_w == 1 && g.y_h == g.out_w) /* shorter than a vector */
+        return b.out_rows - row - (LANES - 1) / g.out_w;
+#endif
+    return 0;
+}
+
+static inline void store_block(float16 sums[ROWS][OC], geometry g, scalars s,
+                               global const y_t *restrict bias, global const y_t *residual,
+                               global y_t *y, band b, index_t row, index_t out_w, index_t channel,
+                               index_t o) {
+    const int channels = (int)min(g.out_per_group - o, (index_t)OC);
+    const index_t rows = min(b.out_rows - row, (index_t)ROWS), whole = whole_rows(g, b, row, out_w);
+    index_t to = b.n * g.y_n + channel * g.y_c + b.out_d * g.y_d + (b.first_h + row) * g.y_h +
+                 out_w * g.y_w;
+    float16 rest[ROWS][OC];
+#if TYPE == TYPE_F32 && !BLENDS
+    #pragma unroll
+    for (int i = 0; i < OC; ++i)
+        if (i < channels) {
+            const float added = s.has_bias ? bias[channel + i] : 0;
+            #pragma unroll
+            for (int r = 0; r < ROWS; ++r)
+                if (r < whole)
+                    STORE16(global, ACTIVATE(sums[r][i] + added, s), y + to + i * g.y_c + r * g.y_h);
+        }
+    if (whole >= rows)
+        return;
+#endif
+    #pragma unroll
+    for (int r = 0; r < ROWS; ++r)
+        #pragma unroll
+        for (int i = 0; i < OC; ++i)
+            rest[r][i] = sums[r][i];
+    for (int r = (int)max(whole, (index_t)0); r < (int)rows; ++r)
+        for (int i = 0; i < channels; ++i)
+            finish16(rest[r][i], s, bias, residual, y, channel + i, to + i * g.y_c + r * g.y_h, g.y_w,
+                     (int)min(g.out_w - out_w, (index_t)LANES));
 }
 
 static inline void
@@ -121,15 +200,13 @@ compute_group(geometry g, scalars s, local const float *restrict rows,
         for (int i = 0; i < OC; ++i) /* channels beyond the last repeat it, unstored */
             w_from[i] = (channel + min((index_t)i, g.out_per_group - 1 - o)) * g.w_o + g.w_start;
         for (index_t row = 0; row < b.out_rows; row += ROWS)
-            for (index_t out_w = 0; out_w < g.out_w; out_w += PIXELS) {
-                float16 sums[ROWS][OC][VECTORS];
+            for (index_t out_w = 0;; out_w = NEXT_VECTOR(out_w)) {
+                float16 sums[ROWS][OC];
                 #pragma unroll
                 for (int r = 0; r < ROWS; ++r)
                     #pragma unroll
                     for (int i = 0; i < OC; ++i)
-                        #pragma unroll
-                        for (int v = 0; v < VECTORS; ++v)
-                            sums[r][i][v] = 0;
+                        sums[r][i] = 0;
                 for (index_t c = 0; c < g.in_per_group; ++c)
                     UNROLL_TAPS
                     for (index_t d = 0; d < KERNEL_D; ++d)
@@ -143,10 +220,7 @@ compute_group(geometry g, scalars s, local const float *restrict rows,
                                 local const float *at_tap = from +
                                                             k * DILATION_W % STRIDE_W * b.phase +
                                                             k * DILATION_W / STRIDE_W;
-                                float16 values[VECTORS];
-                                #pragma unroll
-                                for (int v = 0; v < VECTORS; ++v)
-                                    values[v] = LOAD16(local, at_tap + v * 16);
+                                const float16 values = LOAD16(local, at_tap);
                                 #pragma unroll
                                 for (int r = 0; r < ROWS; ++r) {
                                     const index_t h = t - r * STRIDE_H;
@@ -157,26 +231,14 @@ compute_group(geometry g, scalars s, local const float *restrict rows,
                                         float weight =
                                             LOAD_W(g, w, w_from[i] + c * g.w_i + d * g.w_d +
                                                              h * g.w_h + k * g.w_w);
-                                        #pragma unroll
-                                        for (int v = 0; v < VECTORS; ++v)
-                                            sums[r][i][v] += weight * values[v];
+                                        sums[r][i] += weight * values;
                                     }
                                 }
                             }
                         }
-                index_t to_row = b.n * g.y_n + channel * g.y_c + b.out_d * g.y_d +
-                                 (b.first_h + row) * g.y_h + out_w * g.y_w;
-                #pragma unroll
-                for (int r = 0; r < ROWS; ++r, to_row += g.y_h)
-                    #pragma unroll
-                    for (int i = 0; i < OC; ++i)
-                        #pragma unroll
-                        for (int v = 0; v < VECTORS; ++v)
-                            if (row + r < b.out_rows && o + i < g.out_per_group &&
-                                out_w + v * 16 < g.out_w)
-                                finish16(sums[r][i][v], s, bias, residual, y, channel + i,
-                                         to_row + i * g.y_c + v * 16 * g.y_w, g.y_w,
-                                         (int)min(g.out_w - out_w - v * 16, (index_t)16));
+                store_block(sums, g, s, bias, residual, y, b, row, out_w, channel, o);
+                if (out_w + LANES >= g.out_w)
+                    break;
             }
     }
 }
@@ -193,7 +255,7 @@ lines(const geometry g, const offsets at, const scalars s, global const x_t *res
     b.out_rows = min(g.step, g.out_h - b.first_h);
     b.in_rows = ((b.out_rows + ROWS - 1) / ROWS * ROWS - 1) * g.stride_h +
                 (g.kernel_h - 1) * g.dilation_h + 1;
-    b.phase = (g.out_w + PIXELS - 1) / PIXELS * PIXELS + (KERNEL_W - 1) * DILATION_W / STRIDE_W + 1;
+    b.phase = (g.out_w + LANES - 1) / LANES * LANES + (KERNEL_W - 1) * DILATION_W / STRIDE_W + 1;
     b.line = b.phase * STRIDE_W;
     b.plane = b.in_rows * b.line;
     for (index_t i = 0; i < g.in_per_group * g.kernel_d * b.plane; ++i)

@@ -321,16 +321,17 @@ static double seconds_weights_gemm(const clconv__request *r, const clconv__tile 
 
 /* ---- lines ---- */
 
-/* Channels, 16-pixel vectors and rows of a register tile; the last, rows of a band, is no macro. */
-static const char *const lines_macros[] = {"OC", "VECTORS", "ROWS", NULL};
+/* Channels and rows of a register tile of 16 pixels; the last, rows of a band, is no macro. */
+enum { LINES_LANES = 16 };
+static const char *const lines_macros[] = {"OC", "ROWS", NULL};
 static const clconv__tile lines_tiles[] = {
-    {{8, 1, 1, 4}}, {{5, 1, 2, 4}}, {{8, 1, 1, 1}}, {{1, 1, 7, 14}}, {{1, 1, 4, 32}},
-    {{1, 1, 4, 8}}, {{1, 1, 1, 8}}, {{1, 1, 1, 1}}, {{0}},
+    {{8, 1, 4}}, {{5, 2, 4}}, {{8, 1, 1}}, {{1, 7, 14}}, {{1, 4, 32}},
+    {{1, 4, 8}}, {{1, 1, 8}}, {{1, 1, 1}}, {{0}},
 };
 
 /* Rows of a band: no more than there are. */
 static size_t lines_rows(const clconv__request *r, const clconv__tile *tile) {
-    return tile->value[3] < r->g.output[1] ? tile->value[3] : r->g.output[1];
+    return tile->value[2] < r->g.output[1] ? tile->value[2] : r->g.output[1];
 }
 
 /* Kernels whose extents the program has as numbers. */
@@ -351,10 +352,9 @@ static size_t lines_workers(const clconv__request *r, size_t bands) {
 /* Floats of local memory. */
 static double lines_floats(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
-    size_t pixels = 16 * (size_t)tile->value[1];
-    double phase = (double)(clconv__divide_up(r->g.output[2], pixels) * pixels) +
+    double phase = (double)clconv__round_up(r->g.output[2], LINES_LANES) +
                    (double)((p->kernel[2] - 1) * p->dilation[2] / p->stride[2]) + 1;
-    size_t rows = clconv__round_up(lines_rows(r, tile), tile->value[2]);
+    size_t rows = clconv__round_up(lines_rows(r, tile), tile->value[1]);
     double in_rows = (double)(rows - 1) * (double)p->stride[1] +
                      (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
     return (double)(r->g.in_per_group * p->kernel[0]) * in_rows * phase * (double)p->stride[2];
@@ -364,7 +364,7 @@ static int launch_lines(clconv__launch *l, const clconv__request *r, const clcon
     const clconv_problem *p = r->problem;
     double bytes = lines_floats(r, tile) * sizeof(float);
     if (bytes > (double)r->device->info.local_memory_size ||
-        (tile->value[2] > 1 && !lines_are_common(p)))
+        (tile->value[1] > 1 && !lines_are_common(p)))
         return 0;
     if (lines_are_common(p))
         snprintf(l->options, sizeof l->options,
@@ -384,7 +384,7 @@ static int launch_lines(clconv__launch *l, const clconv__request *r, const clcon
 /* Operations per second of a unit. */
 static double lines_rate(const clconv_problem *p, const clconv__tile *tile) {
     static const double common[2][2] = {{3e10, 6e10}, {6e10, 1.1e11}};
-    const int channels = tile->value[0] > 1, rows = tile->value[2] > 1;
+    const int channels = tile->value[0] > 1, rows = tile->value[1] > 1;
     return lines_are_common(p) ? common[channels][rows] : channels ? 3e10 : 6e9;
 }
 
@@ -396,8 +396,8 @@ static double seconds_lines(const clconv__request *r, const clconv__tile *tile) 
                    (double)r->g.output[0] * (double)p->groups * (double)p->batch;
     double floats = lines_floats(r, tile);
     unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    double useful = filled(r->g.output[2], 16 * (size_t)v[1]) * filled(r->g.out_per_group, v[0]) *
-                    filled(lines_rows(r, tile), v[2]);
+    double useful = filled(r->g.output[2], LINES_LANES) * filled(r->g.out_per_group, v[0]) *
+                    filled(lines_rows(r, tile), v[1]);
     const double rate = lines_rate(p, tile);
     double waves = bands < units ? (double)units / bands : 1;
     return 1e-5 + seconds_at(r, rate * useful * (floats > 16384 ? 0.8 : 1), 1e9) * waves +

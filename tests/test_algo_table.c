@@ -72,6 +72,10 @@ static const char *const cases[] = {
     "g2_mb2_ic6ih9iw8_oc4kh3kw3_ph1pw1_layout=nhwc_weights=ohwi_bias_act=relu",
     "ic3ih6iw5_oc4kh3kw3_xs=300:90:90:12:2_ys=500:1:1:50:7",
     "mb2_ic3ih6iw5_oc4kh3kw3_ph1pw1_residual_ys=1:2:8:50:9",
+    /* short rows with gaps between them, and without */
+    "mb2_g3_ic3ih9iw7_oc3kh3_ph1pw1_ys=600:100:100:9:1",
+    "g3_ic3ih9iw7_oc6kh3_ph1pw1_xs=300:100:100:8:1_bias_act=relu",
+    "g2_mb2_ic2ih11iw3_oc2kh3_ph1pw1",
     /* rows interleave: pixel 13 lies 13 behind pixel 0, and pixel 6 lies 6 behind */
     "ic1ih2iw8_oc1oh2ow9_kh1kw3_ph0pw3_ys=27:81:27:1:3",
     "ic1ih2iw5_oc20kh1_ys=1000:26:26:1:5",

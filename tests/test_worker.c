@@ -1,4 +1,5 @@
 /* also: no-device */
+/* own: cache */
 /* Workers answer, die, hang, and are replaced. */
 #include "support.h"
 #include "worker.h"

@@ -1,3 +1,4 @@
+/* own: cache */
 /*
  * Drivers that abort, crash, end the process or hang in the middle of any call: the worker's
  * verdict names it, and the next question finds a worker that lives.
