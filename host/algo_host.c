@@ -11,189 +11,18 @@
  * these are the pixels, and the gradient of the output is packed in their stead.
  */
 #include "arithmetic.h"
-#include "element.h"
+#include "host_bias.h"
 #include "host_kernel.h"
+#include "host_rows.h"
 #include "parallel.h"
 #include "plan.h"
 #include "walk.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Taps at a time: what they read stays in the caches. */
 enum { TAP_BLOCK = 256, ALIGNMENT = 64 };
-
-/* Rows of elements in memory, and `pitch` apart as accumulators. */
-typedef struct area {
-    size_t rows, count;
-    ptrdiff_t row_step, step; /* in memory */
-    size_t pitch;
-} area;
-
-/* From memory to accumulators and back, between which nothing overlaps. */
-typedef void gather_area(void *to, const void *from, size_t first, const area *a, int32_t zero);
-typedef void scatter_area(void *to, size_t first, const area *a, const void *from);
-
-static area row_of(size_t count, ptrdiff_t step) {
-    return (area){1, count, 0, step, 0};
-}
-
-/* Steps of 1 and 2 are loops of their own, which compilers turn into vectors. */
-#define DEFINE_GATHER(function, memory, accumulator, is_copy, convert)                             \
-    static inline void function##_row(accumulator *restrict t, const memory *restrict f,           \
-                                      ptrdiff_t step, size_t count, int32_t zero) {                \
-        (void)zero;                                                                                \
-        if (step == 1)                                                                             \
-            for (size_t i = 0; i < count; ++i)                                                     \
-                t[i] = convert(f[i]);                                                              \
-        else if (step == 2)                                                                        \
-            for (size_t i = 0; i < count; ++i)                                                     \
-                t[i] = convert(f[2 * i]);                                                          \
-        else                                                                                       \
-            for (size_t i = 0; i < count; ++i)                                                     \
-                t[i] = convert(f[(ptrdiff_t)i * step]);                                            \
-    }                                                                                              \
-    static void function(void *to, const void *from, size_t first, const area *a, int32_t zero) {  \
-        const memory *f = (const memory *)from + first;                                            \
-        if (is_copy && a->step == 1) {                                                             \
-            clconv__host_kernels()->copy_rows(a->rows, a->count * sizeof *f, to,                   \
-                                              BYTES(a->pitch, f), f, BYTES(a->row_step, f));       \
-            return;                                                                                \
-        }                                                                                          \
-        for (size_t row = 0; row < a->rows; ++row)                                                 \
-            function##_row((accumulator *)to + row * a->pitch, f + (ptrdiff_t)row * a->row_step,   \
-                           a->step, a->count, zero);                                               \
-    }
-#define BYTES(step, pointer) ((ptrdiff_t)(step) * (ptrdiff_t)sizeof *(pointer))
-#define SAME(value)          (value)
-#define SUBTRACT(value)      ((value)-zero)
-DEFINE_GATHER(gather_f32, float, float, 1, SAME)
-DEFINE_GATHER(gather_f64, double, double, 1, SAME)
-DEFINE_GATHER(gather_f16, uint16_t, float, 0, clconv__f16_to_f32)
-DEFINE_GATHER(gather_bf16, uint16_t, float, 0, clconv__bf16_to_f32)
-DEFINE_GATHER(gather_s8, int8_t, int32_t, 0, SUBTRACT)
-DEFINE_GATHER(gather_u8, uint8_t, int32_t, 0, SUBTRACT)
-DEFINE_GATHER(gather_s32, int32_t, int32_t, 1, SAME)
-
-#define DEFINE_SCATTER(function, memory, accumulator, is_copy, convert)                            \
-    static inline void function##_row(memory *restrict t, ptrdiff_t step,                          \
-                                      const accumulator *restrict f, size_t count) {               \
-        if (step == 1)                                                                             \
-            for (size_t i = 0; i < count; ++i)                                                     \
-                t[i] = convert(f[i]);                                                              \
-        else                                                                                       \
-            for (size_t i = 0; i < count; ++i)                                                     \
-                t[(ptrdiff_t)i * step] = convert(f[i]);                                            \
-    }                                                                                              \
-    static void function(void *to, size_t first, const area *a, const void *from) {                \
-        memory *t = (memory *)to + first;                                                          \
-        if (is_copy && a->step == 1) {                                                             \
-            clconv__host_kernels()->copy_rows(a->rows, a->count * sizeof *t, t,                    \
-                                              BYTES(a->row_step, t), from, BYTES(a->pitch, t));    \
-            return;                                                                                \
-        }                                                                                          \
-        for (size_t row = 0; row < a->rows; ++row)                                                 \
-            function##_row(t + (ptrdiff_t)row * a->row_step, a->step,                              \
-                           (const accumulator *)from + row * a->pitch, a->count);                  \
-    }
-DEFINE_SCATTER(scatter_f32, float, float, 1, SAME)
-DEFINE_SCATTER(scatter_f64, double, double, 1, SAME)
-DEFINE_SCATTER(scatter_f16, uint16_t, float, 0, clconv__f64_to_f16)
-DEFINE_SCATTER(scatter_bf16, uint16_t, float, 0, clconv__f64_to_bf16)
-DEFINE_SCATTER(scatter_s32, int32_t, int32_t, 1, SAME)
-
-/* Functions of one type of problem. */
-typedef struct type_row {
-    int accumulator; /* index of the register tile */
-    gather_area *input, *weights, *output;
-    scatter_area *store;
-} type_row;
-
-static const type_row type_rows[] = {
-    [CLCONV_F32] = {CLCONV__ACC_F32, gather_f32, gather_f32, gather_f32, scatter_f32},
-    [CLCONV_F64] = {CLCONV__ACC_F64, gather_f64, gather_f64, gather_f64, scatter_f64},
-    [CLCONV_F16] = {CLCONV__ACC_F32, gather_f16, gather_f16, gather_f16, scatter_f16},
-    [CLCONV_BF16] = {CLCONV__ACC_F32, gather_bf16, gather_bf16, gather_bf16, scatter_bf16},
-    [CLCONV_S8] = {CLCONV__ACC_S32, gather_s8, gather_s8, gather_s32, scatter_s32},
-    [CLCONV_U8] = {CLCONV__ACC_S32, gather_u8, gather_s8, gather_s32, scatter_s32},
-};
-
-/* ---- epilogue: on one row of accumulators ---- */
-
-typedef struct epilogue {
-    clconv_activation activation;
-    clconv__scalars s;
-    const void *bias;     /* one accumulator, or NULL */
-    const void *residual; /* a row, or NULL */
-    const void *old;      /* a row, or NULL */
-} epilogue;
-
-#define DEFINE_EPILOGUE(function, type, suffix)                                                    \
-    static type function##_activate(type v, clconv_activation activation, type a, type b) {        \
-        switch (activation) {                                                                      \
-        case CLCONV_RELU:                                                                          \
-            return v > 0 ? v : 0;                                                                  \
-        case CLCONV_CLAMP:                                                                         \
-            return v < a ? a : v > b ? b : v;                                                      \
-        case CLCONV_LEAKY_RELU:                                                                    \
-            return v < 0 ? a * v : v;                                                              \
-        case CLCONV_SIGMOID:                                                                       \
-            return 1 / (1 + exp##suffix(-v));                                                      \
-        case CLCONV_TANH:                                                                          \
-            return tanh##suffix(v);                                                                \
-        case CLCONV_SILU:                                                                          \
-            return v / (1 + exp##suffix(-v));                                                      \
-        case CLCONV_GELU:                                                                          \
-            return (type)0.5 * v * (1 + erf##suffix(v * (type)0.70710678118654752440));            \
-        case CLCONV_HARD_SWISH:                                                                    \
-            return v * fmin##suffix(fmax##suffix(v + 3, 0), 6) / 6;                                \
-        case CLCONV_ACTIVATION_NONE:                                                               \
-            break;                                                                                 \
-        }                                                                                          \
-        return v;                                                                                  \
-    }                                                                                              \
-    static void function(type *v, size_t count, const epilogue *e) {                               \
-        const type *residual = e->residual, *old = e->old;                                         \
-        type alpha = (type)e->s.alpha, beta = (type)e->s.beta;                                     \
-        type bias = e->bias ? *(const type *)e->bias : 0;                                          \
-        for (size_t i = 0; i < count; ++i) {                                                       \
-            type sum = alpha * v[i] + bias;                                                        \
-            if (residual)                                                                          \
-                sum += residual[i];                                                                \
-            if (old)                                                                               \
-                sum += beta * old[i];                                                              \
-            v[i] = sum;                                                                            \
-        }                                                                                          \
-        if (e->activation != CLCONV_ACTIVATION_NONE)                                               \
-            for (size_t i = 0; i < count; ++i)                                                     \
-                v[i] = function##_activate(v[i], e->activation, (type)e->s.a, (type)e->s.b);       \
-    }
-DEFINE_EPILOGUE(epilogue_f32, float, f)
-DEFINE_EPILOGUE(epilogue_f64, double, )
-
-/* The integer types have a bias alone. */
-static void epilogue_s32(int32_t *v, size_t count, const epilogue *e) {
-    if (e->bias)
-        for (size_t i = 0; i < count; ++i)
-            v[i] = (int32_t)((uint32_t)v[i] + *(const uint32_t *)e->bias);
-}
-
-static int is_empty(const epilogue *e) {
-    return e->activation == CLCONV_ACTIVATION_NONE && e->s.alpha == 1 && !e->bias && !e->residual &&
-           !e->old;
-}
-
-static void apply_epilogue(int accumulator, void *row, size_t count, const epilogue *e) {
-    if (is_empty(e))
-        return;
-    if (accumulator == CLCONV__ACC_F32)
-        epilogue_f32(row, count, e);
-    else if (accumulator == CLCONV__ACC_F64)
-        epilogue_f64(row, count, e);
-    else
-        epilogue_s32(row, count, e);
-}
 
 /* ---- the shape of the work ---- */
 
@@ -230,7 +59,7 @@ typedef struct host_job {
     const clconv__geometry *g;
     clconv__walk w;
     size_t taps, pixels; /* products of a result, and results of a picture and channel */
-    const type_row *type;
+    const clconv__host_type *type;
     const clconv__accumulator *accumulator;
     const clconv__register_tile *tile;
     size_t channel_blocks; /* register tiles per group */
@@ -248,12 +77,12 @@ typedef struct host_job {
     const void *source;  /* tensors */
     const void *bias, *residual; /* NULL where nothing is added */
     void *result;
-    epilogue epilogue;     /* without the rows that it adds */
-    int adds;              /* there are such rows */
-    int splits;            /* split_rows serves both column phases */
-    line_part *line_parts; /* for each column phase, */
-    size_t *taps_at;       /* and for each tap of a block its first element in the columns */
-    int *failed;           /* set to 1 by a worker that got no memory */
+    clconv__epilogue epilogue; /* without the rows that it adds */
+    int adds;                  /* there are such rows */
+    int splits;                /* split_rows serves both column phases */
+    line_part *line_parts;     /* for each column phase, */
+    size_t *taps_at;           /* and for each tap of a block its first element in the columns */
+    int *failed;               /* set to 1 by a worker that got no memory */
 } host_job;
 
 static size_t smaller(size_t a, size_t b) {
@@ -384,7 +213,7 @@ static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
     join_rows(&job->w);
     job->taps = clconv__walk_products(&job->w);
     job->pixels = clconv__walk_places(&job->w);
-    job->type = &type_rows[job->p->type];
+    job->type = &clconv__host_types[job->p->type];
     job->accumulator = &clconv__host_kernels()->accumulators[job->type->accumulator];
     const int is_narrow = 4 * job->w.rows <= job->accumulator->block.rows;
     job->tile = is_narrow ? &job->accumulator->line : &job->accumulator->block;
@@ -425,7 +254,7 @@ static void pack_block(void *context, size_t block) {
     size_t rows = job->tile->rows, line = rows * job->accumulator->element;
     size_t group = block / job->channel_blocks;
     size_t first = block % job->channel_blocks * rows;
-    const area row = row_of(smaller(rows, job->w.rows - first), job->w.w_row);
+    const clconv__area row = clconv__row_of(smaller(rows, job->w.rows - first), job->w.w_row);
     char *to = job->packed + block * job->taps * line;
     for (size_t k = 0; k < job->taps; ++k, to += line) {
         ptrdiff_t from = (ptrdiff_t)group * job->w.w_group + (ptrdiff_t)first * job->w.w_row +
@@ -570,8 +399,9 @@ static void gather_rows(const host_job *job, char *to, size_t plane_at, const li
     const size_t done = split_phases(job, to, at, rows->count);
     for (size_t k = 0; k < job->lines.phases[2]; ++k, to += job->lines.phase * element) {
         const line_part *columns = &job->line_parts[k];
-        const area a = {rows->count, columns->count - done, (ptrdiff_t)(w->out_step[1] * w->x[1]),
-                        (ptrdiff_t)(w->out_step[2] * w->x[2]), pitch};
+        const clconv__area a = {rows->count, columns->count - done,
+                                (ptrdiff_t)(w->out_step[1] * w->x[1]),
+                                (ptrdiff_t)(w->out_step[2] * w->x[2]), pitch};
         if (a.count)
             job->type->input(to + (columns->before + done) * element, job->source,
                              at + (columns->at + done * w->out_step[2]) * w->x[2], &a,
@@ -623,7 +453,7 @@ static void gather_run(const host_job *job, char *to, size_t channel_offset, con
     }
     size_t first = channel_offset + r->outer * walk->x_outer + (size_t)d * x[0] + (size_t)h * x[1] +
                    (size_t)(w + (ptrdiff_t)(before * stride)) * x[2];
-    const area row = row_of(end - before, (ptrdiff_t)(stride * x[2]));
+    const clconv__area row = clconv__row_of(end - before, (ptrdiff_t)(stride * x[2]));
     memset(to, 0, before * element);
     job->type->input(to + before * element, job->source, first, &row, job->p->input_zero_point);
     memset(to + end * element, 0, (r->count - end) * element);
@@ -678,8 +508,8 @@ static void multiply_blocks(const host_job *job, const piece *w, size_t group, s
 
 /* What is added to a run is read first. */
 static void add_to_run(const host_job *job, const piece *w, char *sums, size_t first, size_t count,
-                       epilogue *e) {
-    const area row = row_of(count, job->w.y[2]);
+                       clconv__epilogue *e) {
+    const clconv__area row = clconv__row_of(count, job->w.y[2]);
     char *residual = w->scratch + ALIGNMENT;
     char *old = residual + job->strip * job->accumulator->element;
     if (job->residual) {
@@ -690,24 +520,24 @@ static void add_to_run(const host_job *job, const piece *w, char *sums, size_t f
         job->type->output(old, job->result, first, &row, 0);
         e->old = old;
     }
-    apply_epilogue(job->type->accumulator, sums, count, e);
+    clconv__apply_epilogue(job->type->accumulator, sums, count, e);
 }
 
 /* The rows of a band are stored at once. */
 static void store_channel(const host_job *job, const piece *w, char *sums, ptrdiff_t row_offset,
                           size_t channel) {
     const clconv__walk *walk = &job->w;
-    const area one = row_of(1, 1);
+    const clconv__area one = clconv__row_of(1, 1);
     const size_t rows = job->band && !job->adds ? w->run_count : 1;
-    epilogue e = job->epilogue;
+    clconv__epilogue e = job->epilogue;
     if (job->bias) {
         job->type->output(w->scratch, job->bias, channel, &one, 0);
         e.bias = w->scratch;
     }
     if (!job->adds)
-        apply_epilogue(job->type->accumulator, sums, w->places, &e);
+        clconv__apply_epilogue(job->type->accumulator, sums, w->places, &e);
     for (const run *r = w->runs; r < w->runs + w->run_count; r += rows) {
-        const area a = {rows, r->count, walk->y[1], walk->y[2], job->lines.pitch};
+        const clconv__area a = {rows, r->count, walk->y[1], walk->y[2], job->lines.pitch};
         char *from = sums + r->at * job->accumulator->element;
         const size_t first = (size_t)(row_offset + (ptrdiff_t)r->outer * walk->y_outer +
                                       (ptrdiff_t)r->d * walk->y[0] + (ptrdiff_t)r->h * walk->y[1] +
@@ -777,82 +607,6 @@ static void do_piece(void *context, size_t index) {
     free(w.sums);
 }
 
-/* ---- the gradient of the bias ---- */
-
-/* Sums of a channel's rows of gradients, LANES at a time and in one order always. */
-#define DEFINE_ROW_SUM(function, type)                                                             \
-    static void function(void *sums, const void *row, size_t count) {                              \
-        type *s = sums;                                                                            \
-        const type *r = row;                                                                       \
-        size_t i = 0;                                                                              \
-        for (; i + LANES <= count; i += LANES)                                                     \
-            for (size_t lane = 0; lane < LANES; ++lane)                                            \
-                s[lane] += r[i + lane];                                                            \
-        for (; i < count; ++i)                                                                     \
-            s[0] += r[i];                                                                          \
-    }                                                                                              \
-    static void function##_fold(void *sums) {                                                      \
-        type *s = sums;                                                                            \
-        for (size_t lane = 1; lane < LANES; ++lane)                                                \
-            s[0] += s[lane];                                                                       \
-    }
-enum { LANES = 16 };
-DEFINE_ROW_SUM(add_row_f32, float)
-DEFINE_ROW_SUM(add_row_f64, double)
-
-typedef struct bias_job {
-    const clconv_plan *plan;
-    const void *gradient;
-    void *bias;
-    int *failed;
-} bias_job;
-
-/* Sums of either type. */
-typedef union lanes {
-    float narrow[LANES];
-    double wide[LANES];
-} lanes;
-
-static void sum_channel(const bias_job *job, size_t channel, lanes *sums, char *row) {
-    const clconv_problem *p = &job->plan->problem;
-    const clconv__geometry *g = &job->plan->request.g;
-    const type_row *type = &type_rows[p->type];
-    const int is_wide = type->accumulator == CLCONV__ACC_F64;
-    const area all = row_of(g->output[2], (ptrdiff_t)g->output_stride[4]);
-    for (size_t n = 0; n < p->batch; ++n)
-        for (size_t d = 0; d < g->output[0]; ++d)
-            for (size_t h = 0; h < g->output[1]; ++h) {
-                type->output(row, job->gradient,
-                             n * g->output_stride[0] + channel * g->output_stride[1] +
-                                 d * g->output_stride[2] + h * g->output_stride[3],
-                             &all, 0);
-                (is_wide ? add_row_f64 : add_row_f32)(sums, row, g->output[2]);
-            }
-    (is_wide ? add_row_f64_fold : add_row_f32_fold)(sums);
-}
-
-static void do_bias(void *context, size_t channel) {
-    const bias_job *job = context;
-    const clconv_problem *p = &job->plan->problem;
-    const type_row *type = &type_rows[p->type];
-    lanes sums = {.wide = {0}}, old;
-    epilogue e = {CLCONV_ACTIVATION_NONE, clconv__scalars_of(p), NULL, NULL, NULL};
-    const area one = row_of(1, 1);
-    char *row = aligned(job->plan->request.g.output[2] * sizeof(double));
-    if (!row) {
-        __atomic_store_n(job->failed, 1, __ATOMIC_RELAXED);
-        return;
-    }
-    sum_channel(job, channel, &sums, row);
-    if (e.s.beta != 0) {
-        type->output(&old, job->bias, channel, &one, 0);
-        e.old = &old;
-    }
-    apply_epilogue(type->accumulator, &sums, 1, &e);
-    type->store(job->bias, channel, &one, &sums);
-    free(row);
-}
-
 /* ---- the row ---- */
 
 static clconv_status create(clconv_plan *plan) {
@@ -902,7 +656,8 @@ static void choose_tensors(host_job *job, const clconv_host_tensors *t) {
     job->bias = job->p->has_bias && direction != CLCONV_BACKWARD_WEIGHTS ? t->bias : NULL;
     job->residual = job->p->has_residual ? t->residual : NULL;
     job->result = (void *)(uintptr_t)result;
-    job->epilogue = (epilogue){.activation = job->p->activation, .s = clconv__scalars_of(job->p)};
+    job->epilogue =
+        (clconv__epilogue){.activation = job->p->activation, .s = clconv__scalars_of(job->p)};
     job->adds = job->residual || job->epilogue.s.beta != 0;
 }
 
@@ -926,10 +681,9 @@ static clconv_status run_job(clconv_plan *plan, const clconv_host_tensors *tenso
     int failed = 0;
     char *packed = plan->packed_host;
     clconv_status status = CLCONV_OK;
-    if (computes_weights && p->has_bias) {
-        bias_job bias = {plan, tensors->output, (void *)(uintptr_t)tensors->bias, &failed};
-        clconv__parallel_for(p->out_channels, do_bias, &bias);
-    }
+    if (computes_weights && p->has_bias)
+        failed =
+            !clconv__host_bias_gradient(plan, tensors->output, (void *)(uintptr_t)tensors->bias);
     if (!computes_weights || tensors->weights) {
         if (!packed)
             status =
