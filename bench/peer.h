@@ -22,8 +22,10 @@ typedef struct peer {
     /** Prepares everything that is done once: *state stays NULL where it cannot compute the layer.
      */
     void (*setup)(void **state, const layer *l);
-    /** Computes the layer once and waits for it. */
+    /** Computes the layer once, or has it computed. */
     void (*run)(void *state);
+    /** Waits for all runs; NULL where a run has ended when it returns. */
+    void (*wait)(void *state);
     /** Copies the last result to dense NCHW or OIHW. */
     void (*fetch)(void *state, float *result);
     void (*teardown)(void *state);

@@ -75,12 +75,16 @@ static void setup_host(void **state, const layer *l) {
 
 static void run(void *state) {
     clconv_state *s = state;
-    if (!s->queue) {
+    if (s->queue)
+        require_ok(clconv_plan_enqueue(s->plan, NULL, &s->tensors, 0, NULL, NULL));
+    else
         require_ok(clconv_plan_run(s->plan, &s->host));
-        return;
-    }
-    require_ok(clconv_plan_enqueue(s->plan, NULL, &s->tensors, 0, NULL, NULL));
-    bench_require(clFinish(s->queue) == CL_SUCCESS, "clFinish");
+}
+
+static void wait_for_all(void *state) {
+    clconv_state *s = state;
+    if (s->queue)
+        bench_require(clFinish(s->queue) == CL_SUCCESS, "clFinish");
 }
 
 static void fetch(void *state, float *result) {
@@ -110,5 +114,6 @@ static const char *algorithm(void *state) {
     return clconv_plan_algorithm(((const clconv_state *)state)->plan);
 }
 
-const peer clconv_opencl_peer = {"clconv", setup_opencl, run, fetch, teardown, algorithm};
-const peer clconv_host_peer = {"host", setup_host, run, fetch, teardown, algorithm};
+const peer clconv_opencl_peer = {"clconv", setup_opencl, run,      wait_for_all,
+                                 fetch,    teardown,     algorithm};
+const peer clconv_host_peer = {"host", setup_host, run, wait_for_all, fetch, teardown, algorithm};

@@ -181,6 +181,10 @@ static void run(void *state) {
     onednn_state *s = state;
     check(dnnl_primitive_execute(s->convolution, s->stream, MEMORIES, s->arguments),
           "oneDNN execute");
+}
+
+static void wait_for_all(void *state) {
+    onednn_state *s = state;
     check(dnnl_stream_wait(s->stream), "oneDNN stream");
 }
 
@@ -202,5 +206,6 @@ static void teardown(void *state) {
     free(s);
 }
 
-const peer onednn_peer = {"onednn", setup_blocked, run, fetch, teardown, NULL};
-const peer onednn_nchw_peer = {"onednn_nchw", setup_plain, run, fetch, teardown, NULL};
+const peer onednn_peer = {"onednn", setup_blocked, run, wait_for_all, fetch, teardown, NULL};
+const peer onednn_nchw_peer = {"onednn_nchw", setup_plain, run, wait_for_all,
+                               fetch,         teardown,    NULL};

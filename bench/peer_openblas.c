@@ -82,4 +82,4 @@ static void teardown(void *state) {
     free(s);
 }
 
-const peer openblas_peer = {"openblas", setup, run, fetch, teardown, NULL};
+const peer openblas_peer = {"openblas", setup, run, NULL, fetch, teardown, NULL};

@@ -146,16 +146,15 @@ static double median(double *values, int count) {
     return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-/* Runs for that many seconds at least, and says how long one took. */
-static double run_for(const peer *p, void *state, double seconds) {
-    double begin = now(), end;
-    int runs = 0;
-    do {
+/* Seconds of one of `runs`, which follow each other as the layers of a network do: only the last is
+ * waited for. */
+static double time_runs(const peer *p, void *state, int runs) {
+    const double begin = now();
+    for (int i = 0; i < runs; ++i)
         p->run(state);
-        ++runs;
-        end = now();
-    } while (end - begin < seconds);
-    return (end - begin) / runs;
+    if (p->wait)
+        p->wait(state);
+    return (now() - begin) / runs;
 }
 
 /*
@@ -164,8 +163,13 @@ static double run_for(const peer *p, void *state, double seconds) {
  * ticks to part them (each run of oneDNN took two ticks, 8 ms, until then).
  */
 static double take_turn(const peer *p, void *state) {
-    run_for(p, state, 0.02);
-    return run_for(p, state, 0.005);
+    enum { MOST_RUNS = 100 };
+    const double warm = 0.02, wanted = 0.005, end = now() + warm;
+    double shortest = wanted;
+    do
+        shortest = fmin(shortest, time_runs(p, state, 1));
+    while (now() < end);
+    return time_runs(p, state, (int)fmin(MOST_RUNS, ceil(wanted / shortest)));
 }
 
 static int is_wanted(const char *name, const char *only) {
@@ -210,7 +214,7 @@ static void bench_layer(const layer *l, int rounds, const char *only) {
         peers[i]->setup(&states[i], l);
         if (!states[i])
             continue;
-        peers[i]->run(states[i]);
+        time_runs(peers[i], states[i], 1);
         check(peers[i], states[i], l, &t);
     }
     for (int round = 0; round < rounds; ++round)

@@ -40,9 +40,11 @@ kernel void direct(const geometry g, const offsets at, const scalars s, global c
                 index_t x_row = x_first + c * g.x_c + d * g.dilation_d * g.x_d +
                                 h * g.dilation_h * g.x_h;
                 index_t w_row = w_first + c * g.w_i + d * g.w_d + h * g.w_h;
+                acc_t row = 0; /* rows do not wait for one another's sums */
                 for (index_t k = first_w; k < end_w; ++k)
-                    acc += LOAD_X(g, x, x_row + k * g.dilation_w * g.x_w) *
+                    row += LOAD_X(g, x, x_row + k * g.dilation_w * g.x_w) *
                            LOAD_W(g, w, w_row + k * g.w_w);
+                acc += row;
             }
     finish(acc, s, bias + at.bias, residual + at.residual, y + at.y, channel,
            n * g.y_n + channel * g.y_c + out_d * g.y_d + out_h * g.y_h + out_w * g.y_w);

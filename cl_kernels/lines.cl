@@ -189,16 +189,26 @@ static inline void store_block(float16 sums[ROWS][OC], geometry g, scalars s,
                      (int)min(g.out_w - out_w, (index_t)LANES));
 }
 
+/* The weights of a register tile's channels one behind the other, [tap][channel], so that the unrolled
+ * taps need no addresses of their own. Channels beyond the last repeat it, and are not stored. */
+static inline void copy_weights(local float *restrict to, geometry g, global const w_t *restrict w,
+                                index_t channel, index_t channels) {
+    for (index_t c = 0; c < g.in_per_group; ++c)
+        for (index_t d = 0; d < g.kernel_d; ++d)
+            for (index_t h = 0; h < g.kernel_h; ++h)
+                for (index_t k = 0; k < g.kernel_w; ++k)
+                    for (index_t i = 0; i < OC; ++i)
+                        *to++ = LOAD_W(g, w, (channel + min(i, channels - 1)) * g.w_o + g.w_start +
+                                                 c * g.w_i + d * g.w_d + h * g.w_h + k * g.w_w);
+}
+
 static inline void
-compute_group(geometry g, scalars s, local const float *restrict rows,
+compute_group(geometry g, scalars s, local const float *restrict rows, local float *restrict weights,
               global const w_t *restrict w, global const y_t *restrict bias,
               global const y_t *residual, global y_t *y, band b, index_t group) {
     for (index_t o = 0; o < g.out_per_group; o += OC) {
         index_t channel = group * g.out_per_group + o;
-        index_t w_from[OC];
-        #pragma unroll
-        for (int i = 0; i < OC; ++i) /* channels beyond the last repeat it, unstored */
-            w_from[i] = (channel + min((index_t)i, g.out_per_group - 1 - o)) * g.w_o + g.w_start;
+        copy_weights(weights, g, w, channel, g.out_per_group - o);
         for (index_t row = 0; row < b.out_rows; row += ROWS)
             for (index_t out_w = 0;; out_w = NEXT_VECTOR(out_w)) {
                 float16 sums[ROWS][OC];
@@ -207,7 +217,9 @@ compute_group(geometry g, scalars s, local const float *restrict rows,
                     #pragma unroll
                     for (int i = 0; i < OC; ++i)
                         sums[r][i] = 0;
-                for (index_t c = 0; c < g.in_per_group; ++c)
+                for (index_t c = 0; c < g.in_per_group; ++c) {
+                    local const float *of_channel =
+                        weights + c * KERNEL_D * KERNEL_H * KERNEL_W * OC;
                     UNROLL_TAPS
                     for (index_t d = 0; d < KERNEL_D; ++d)
                         UNROLL_TAPS
@@ -227,15 +239,14 @@ compute_group(geometry g, scalars s, local const float *restrict rows,
                                     if (h < 0 || h >= KERNEL_H)
                                         continue;
                                     #pragma unroll
-                                    for (int i = 0; i < OC; ++i) {
-                                        float weight =
-                                            LOAD_W(g, w, w_from[i] + c * g.w_i + d * g.w_d +
-                                                             h * g.w_h + k * g.w_w);
-                                        sums[r][i] += weight * values;
-                                    }
+                                    for (int i = 0; i < OC; ++i)
+                                        sums[r][i] +=
+                                            of_channel[((d * KERNEL_H + h) * KERNEL_W + k) * OC + i] *
+                                            values;
                                 }
                             }
                         }
+                }
                 store_block(sums, g, s, bias, residual, y, b, row, out_w, channel, o);
                 if (out_w + LANES >= g.out_w)
                     break;
@@ -258,12 +269,13 @@ lines(const geometry g, const offsets at, const scalars s, global const x_t *res
     b.phase = (g.out_w + LANES - 1) / LANES * LANES + (KERNEL_W - 1) * DILATION_W / STRIDE_W + 1;
     b.line = b.phase * STRIDE_W;
     b.plane = b.in_rows * b.line;
-    for (index_t i = 0; i < g.in_per_group * g.kernel_d * b.plane; ++i)
+    const index_t count = g.in_per_group * g.kernel_d * b.plane;
+    for (index_t i = 0; i < count; ++i)
         rows[i] = 0;
     for (index_t group = (index_t)get_global_id(1); group < g.groups;
          group += (index_t)get_global_size(1)) {
         copy_group(rows, g, x + at.x, b, group);
-        compute_group(g, s, rows, w + at.w, bias + at.bias, residual + at.residual, y + at.y, b,
+        compute_group(g, s, rows, rows + count, w + at.w, bias + at.bias, residual + at.residual, y + at.y, b,
                       group);
     }
 }

@@ -40,7 +40,7 @@ tiled(const geometry g, const offsets at, const scalars s, global const x_t *res
 
     index_t patch_w = (TILE_W - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w + 1;
     index_t patch_h = (TILE_H - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1;
-    index_t patch_size = patch_w * patch_h, kernel_size = g.kernel_h * g.kernel_w;
+    index_t patch_size = patch_w * patch_h;
     index_t in_h = out_h * g.stride_h - g.pad_h, in_w = out_w * g.stride_w - g.pad_w;
     local acc_t *weights = patch + g.step * patch_size; /* [channel][tap][TILE_OC] */
     x += at.x;
@@ -61,23 +61,29 @@ tiled(const geometry g, const offsets at, const scalars s, global const x_t *res
             index_t in_d = out_d * g.stride_d - g.pad_d + d * g.dilation_d;
             int plane_inside = in_d >= 0 && in_d < g.in_d;
             barrier(CLK_LOCAL_MEM_FENCE);
-            for (index_t i = item; i < channels * patch_size; i += ITEMS) {
-                index_t c = i / patch_size, p = i % patch_size;
-                index_t ih = in_h + p / patch_w, iw = in_w + p % patch_w;
-                acc_t value = 0;
-                if (plane_inside && ih >= 0 && ih < g.in_h && iw >= 0 && iw < g.in_w)
-                    value = LOAD_X(g, x, x_first + (c0 + c) * g.x_c + in_d * g.x_d + ih * g.x_h +
-                                             iw * g.x_w);
-                patch[i] = value;
+            /* One division finds a row of the patch, or a row of taps. */
+            for (index_t i = row; i < channels * patch_h; i += LOCAL_H) {
+                index_t ih = in_h + i % patch_h;
+                index_t from = x_first + (c0 + i / patch_h) * g.x_c + in_d * g.x_d + ih * g.x_h;
+                int row_inside = plane_inside && ih >= 0 && ih < g.in_h;
+                for (index_t j = column; j < patch_w; j += LOCAL_W) {
+                    index_t iw = in_w + j;
+                    acc_t value = 0;
+                    if (row_inside && iw >= 0 && iw < g.in_w)
+                        value = LOAD_X(g, x, from + iw * g.x_w);
+                    patch[i * patch_w + j] = value;
+                }
             }
-            for (index_t i = item; i < channels * kernel_size * TILE_OC; i += ITEMS) {
-                index_t o = i % TILE_OC, tap = i / TILE_OC % kernel_size;
-                index_t c = i / TILE_OC / kernel_size;
-                acc_t value = 0;
-                if (first_channel + o < g.out_per_group)
-                    value = LOAD_W(g, w, w_first + o * g.w_o + (c0 + c) * g.w_i + d * g.w_d +
-                                             tap / g.kernel_w * g.w_h + tap % g.kernel_w * g.w_w);
-                weights[i] = value;
+            for (index_t i = item; i < channels * g.kernel_h * TILE_OC; i += ITEMS) {
+                index_t o = i % TILE_OC, taps = i / TILE_OC;
+                index_t from = w_first + o * g.w_o + (c0 + taps / g.kernel_h) * g.w_i + d * g.w_d +
+                               taps % g.kernel_h * g.w_h;
+                for (index_t k = 0; k < g.kernel_w; ++k) {
+                    acc_t value = 0;
+                    if (first_channel + o < g.out_per_group)
+                        value = LOAD_W(g, w, from + k * g.w_w);
+                    weights[(taps * g.kernel_w + k) * TILE_OC + o] = value;
+                }
             }
             barrier(CLK_LOCAL_MEM_FENCE);
             local const acc_t *weight = weights;
