@@ -285,10 +285,12 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
     static const double rates[] = {
         [CLCONV__ANYWHERE] = 7.5e10, [CLCONV__IN_LINE] = 1.5e11, [CLCONV__IN_PANEL] = 1.5e11};
     const clconv_problem *p = r->problem;
-    const size_t width = tile->value[2] == CLCONV__IN_LINE ? clconv__line_of(r).width : r->g.pixels;
-    const double useful = filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
-                          filled(width, tile->value[1]) *
-                          (tile->value[0] * tile->value[1] < 28 ? 0.8 : 1);
+    const clconv__line line = clconv__line_of(r);
+    const int is_line = tile->value[2] == CLCONV__IN_LINE;
+    const size_t width = is_line ? line.width : r->g.pixels;
+    const double useful =
+        filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) * filled(width, tile->value[1]) *
+        (tile->value[0] * tile->value[1] < 28 ? 0.8 : 1) * (is_line && line.step != 1 ? 0.7 : 1);
     const double pixels = (double)p->batch * (double)r->g.pixels;
     const double outputs = pixels * (double)p->out_channels;
     const double copied = tile->value[2] == CLCONV__IN_PANEL ? pixels * (double)p->in_channels : 0;
@@ -298,7 +300,7 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
         (double)clconv__divide_up(r->g.pixels, tile->value[1]);
     const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     return 2e-5 + seconds_at(r, rates[tile->value[2]] * useful, 1e9) +
-           (0.3e-9 * outputs + 5e-8 * items + 0.7e-9 * copied) / units;
+           (0.3e-9 * outputs + 5e-8 * items + 3e-9 * copied) / units;
 }
 
 /* ---- weights_gemm ---- */
@@ -414,6 +416,59 @@ static double seconds_lines(const clconv__request *r, const clconv__tile *tile) 
     double waves = bands < units ? (double)units / bands : 1;
     return 1e-5 + seconds_at(r, rate * useful * (floats > 16384 ? 0.8 : 1), 1e9) * waves +
            bands * (5e-8 + floats * 0.06e-9) / units;
+}
+
+/* ---- pointwise ---- */
+
+/* Vectors of 16 pixels, and channels of a register tile. */
+static const char *const pointwise_macros[] = {"VECTORS", "OC", NULL};
+static const clconv__tile pointwise_tiles[] = {{{3, 8}}, {{1, 8}}, {{0}}};
+
+static int refuses_pointwise(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        if (p->kernel[axis] != 1)
+            return refuse(refusal, "kernels must have one tap, not %zux%zux%zu", p->kernel[0],
+                          p->kernel[1], p->kernel[2]);
+        if (p->pad_begin[axis] || (r->g.output[axis] - 1) * p->stride[axis] >= p->input[axis])
+            return refuse(refusal, "outputs must not lie in the padding");
+    }
+    return refuses_types(refusal, r);
+}
+
+static int launch_pointwise(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    enum { ITEMS_PER_UNIT = 8 };
+    const size_t pixels = 16 * (size_t)tile->value[0], oc = tile->value[1];
+    const size_t tiles = clconv__divide_up(r->g.pixels, pixels);
+    const size_t shared = tiles * r->problem->batch * r->problem->groups;
+    const size_t blocks = clconv__divide_up(r->g.out_per_group, oc);
+    const size_t wanted =
+        clconv__divide_up(ITEMS_PER_UNIT * (size_t)r->device->info.compute_units, shared);
+    const double bytes = (double)r->g.in_per_group * (double)pixels * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size)
+        return 0;
+    l->step = clconv__divide_up(blocks, wanted < blocks ? wanted : blocks) * oc;
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    l->global[0] = tiles;
+    l->global[1] = clconv__divide_up(r->g.out_per_group, l->step) * r->problem->groups;
+    l->global[2] = r->problem->batch;
+    return 1;
+}
+
+/* Sums, and the copy of what each part of the channels reads. */
+static double seconds_pointwise(const clconv__request *r, const clconv__tile *tile) {
+    enum { LONGEST = 160 }; /* channels of a tile that stays in the first-level cache */
+    const clconv_problem *p = r->problem;
+    const size_t pixels = 16 * (size_t)tile->value[0];
+    const int is_plane = r->g.pixels == p->input[0] * p->input[1] * p->input[2];
+    const double useful = filled(r->g.pixels, pixels) * filled(r->g.out_per_group, tile->value[1]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double copied =
+        (double)p->batch * (double)p->in_channels * (double)clconv__round_up(r->g.pixels, pixels);
+    const double rate = tile->value[0] == 1 ? 1e11 : r->g.in_per_group > LONGEST ? 1.4e11 : 1.5e11;
+    return 1e-5 + seconds_at(r, rate * useful, 1e9) + copied * (is_plane ? 1e-10 : 4e-10) / units;
 }
 
 /* ---- winograd ---- */
@@ -693,6 +748,9 @@ const clconv__algo clconv__algos[] = {
     {"lines", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
      &clconv__kernel_ops, refuses_types, NULL,
      seconds_lines, lines_macros, lines_tiles, launch_lines},
+    {"pointwise", CLCONV__FOR_CPU, CLCONV__ON_FORWARD,
+     &clconv__kernel_ops, refuses_pointwise, NULL,
+     seconds_pointwise, pointwise_macros, pointwise_tiles, launch_pointwise},
     {"im2col_clblast", CLCONV__FOR_OPENCL, CLCONV__ON_FORWARD | CLCONV__ON_WEIGHTS,
      &clconv__im2col_ops, refuses_im2col, NULL,
      seconds_im2col, NULL, NULL, NULL},

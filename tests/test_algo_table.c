@@ -53,6 +53,9 @@ static const char *const cases[] = {
     "mb2_g2_ic6ih5iw4_oc8kh1kw1_bias",
     "mb2_g2_ic6ih5iw4_oc8kh1kw1_layout=nhwc",
     "g2_ic6ih5iw4_oc4kh1kw1_xs=999:40:1:4:1_ys=999:50:1:4:1",
+    "g2_mb2_ic6id3ih9iw17_oc22kh1_sd2sh2sw2_bias_act=relu",
+    "ic17ih9iw8_oc15kh1_sh2sw1_type=f16_bias",
+    "ic3ih5iw5_oc4kh1_sh3sw3_ph1pw1rh0rw0",
     /* several pictures */
     "mb2_ic5ih9iw9_oc6kh3kw3_ph1pw1_bias_act=relu",
     "mb3_g2_ic4ih7iw6_oc6kh2kw3_sh2sw1_bias",
