@@ -30,6 +30,11 @@ static clconv_device *open_cpu(void) {
     return device;
 }
 
+static const char *engine_name(clconv_device *device, clconv_type type, char *note) {
+    const clconv__engine *engine = clconv__device_engine(device, type, note);
+    return engine ? engine->name : "none";
+}
+
 static const char *mma_row(clconv_type type) {
     return type == CLCONV_F32 ? "gemm_mma_tf32" : "gemm_mma";
 }
@@ -51,8 +56,8 @@ static void test_device_engine_only_on_demand(void **state) {
     assert_string_equal(note, "");
     assert_int_equal(use_engine("emulated"), 0); /* which was asked for too late */
     assert_null(clconv__device_engine(device, CLCONV_F16, note));
-    assert_string_equal(clconv__device_engine(device, CLCONV_BF16, NULL)->name, "emulated");
-    assert_string_equal(clconv__device_engine(device, CLCONV_F32, note)->name, "emulated");
+    assert_string_equal(engine_name(device, CLCONV_BF16, NULL), "emulated");
+    assert_string_equal(engine_name(device, CLCONV_F32, note), "emulated");
     assert_null(clconv__device_engine(device, CLCONV_F64, note));
     clconv_device_destroy(device);
 }
@@ -63,7 +68,7 @@ static void test_device_engine_of_every_layout(void **state) {
         clconv_device *device = open_cpu();
         assert_int_equal(use_engine(emulations[i]), 0);
         for (clconv_type type = CLCONV_F16; type <= CLCONV_BF16; ++type)
-            assert_string_equal(clconv__device_engine(device, type, NULL)->name, emulations[i]);
+            assert_string_equal(engine_name(device, type, NULL), emulations[i]);
         clconv_device_destroy(device);
     }
 }
@@ -249,13 +254,14 @@ static void test_gemm_mma_of_every_type(void **state) {
         }
 }
 
+/* What fetches and stores is the same for all. */
 static void test_gemm_mma_of_every_layout(void **state) {
     (void)state;
     for (size_t e = 1; e < COUNT_OF(emulations); ++e) {
         emulate(emulations[e]);
-        for (size_t i = 0; i < COUNT_OF(cases); ++i)
-            check_case(cases[i], i % 2 ? CLCONV_F16 : CLCONV_BF16,
-                       i % 4 < 2 ? SMALL_INTEGERS : REALS, 0);
+        check_case("mb2_g2_ic34ih6iw5_oc66kh2kw3_dh1dw0_ph1pw4rh0rw3_bias", CLCONV_F16,
+                   SMALL_INTEGERS, 0);
+        check_case("mb3_ic65ih3iw31_oc31kh1kw1", CLCONV_BF16, REALS, 0);
     }
 }
 
