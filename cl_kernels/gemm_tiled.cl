@@ -13,7 +13,7 @@
  *   RAW        sums without the epilogue, for a reduction that is split into parts, which
  *              gemm_tiled_sum adds in order, and for other algorithms
  *   ENGINE     a matrix engine multiplies, see mma.h: a row of local memory is of words of one or
- *              two k, and a warp computes 8 * ITEM channels of 4 * ITEM pixels
+ *              two k, and a warp computes LANES_M * ITEM channels of LANES_N * ITEM pixels
  *
  * Stages: gemm_tiled_pack rearranges the weights, gemm_tiled multiplies, gemm_tiled_sum.
  */
@@ -48,18 +48,21 @@ typedef uint4 quad_t;
 #define LOAD_WORD_X(g, pointer, index) BITS_X(pointer, index)
 #define LOAD_WORD_W(g, pointer, index) BITS_W(pointer, index)
 #define PUT(word, value, i) ((word) |= (value) << 16 * (i))
-#define SKEW 8 /* the four rows that a warp reads at a time then lie in banks of their own */
-/* What a work-item has in the end: RUNS times RUN neighbouring pixels of ITEM channels. */
-#define FRAGMENTS (ITEM / 2)
-#define WARPS_N (TILE_N / (4 * ITEM))
-#define RUN 2
-#define RUNS FRAGMENTS
-#define FIRST_M(item) ((item) / MMA_LANES / WARPS_N * (8 * ITEM) + (item) % MMA_LANES / 4)
-#define FIRST_N(item) ((item) / MMA_LANES % WARPS_N * (4 * ITEM))
-#define RUN_AT(item, n) (FIRST_N(item) + MMA_COLUMNS * (n) + (item) % 4 * RUN)
-#define CHANNEL_AT(item, m) (FIRST_M(item) + MMA_ROWS * ((m) / 2) + (m) % 2 * 8)
-#define QUAD_OF(m, n) sums[(m) / 2][n]
-#define PLACE_OF(m, q) ((m) % 2 * 2 + (q))
+#define SKEW 8 /* the rows that a warp reads at a time then lie in banks of their own */
+/* What a work-item has in the end: RUNS times RUN neighbouring pixels of CHANNELS channels. */
+#define FRAGMENTS_M (LANES_M * ITEM / MMA_ROWS)
+#define FRAGMENTS_N (LANES_N * ITEM / MMA_COLUMNS)
+#define WARPS_N (TILE_N / (LANES_N * ITEM))
+#define RUN C_COLUMNS
+#define RUNS FRAGMENTS_N
+#define CHANNELS (FRAGMENTS_M * C_ROWS)
+#define LANE(item) ((item) % MMA_LANES)
+#define FIRST_M(item) ((item) / MMA_LANES / WARPS_N * (LANES_M * ITEM))
+#define FIRST_N(item) ((item) / MMA_LANES % WARPS_N * (LANES_N * ITEM))
+#define RUN_AT(item, n) (FIRST_N(item) + MMA_COLUMNS * (n) + C_COLUMN(LANE(item)))
+#define CHANNEL_AT(item, m)                                                                        \
+    (FIRST_M(item) + MMA_ROWS * ((m) / C_ROWS) + C_ROW(LANE(item), (m) % C_ROWS))
+#define SUM_OF(m, n, q) sums[(m) / C_ROWS][n][(m) % C_ROWS * C_COLUMNS + (q)]
 #else
 typedef float word_t;
 typedef float4 quad_t;
@@ -71,10 +74,15 @@ typedef float4 quad_t;
 #define QUADS (ITEM / 4)
 #define RUN 4
 #define RUNS QUADS
+#define CHANNELS ITEM
+#define OF_WARPS
 #define RUN_AT(item, n) (RUN * ((n) * ITEMS_N + (item) % ITEMS_N))
 #define CHANNEL_AT(item, m) (4 * ((m) / 4 * ITEMS_M + (item) / ITEMS_N) + (m) % 4)
-#define QUAD_OF(m, n) sums[m][n]
-#define PLACE_OF(m, q) (q)
+#define SUM_OF(m, n, q) element_of(sums[m][n], q)
+
+static inline float element_of(float4 quad, int i) {
+    return i == 0 ? quad.x : i == 1 ? quad.y : i == 2 ? quad.z : quad.w;
+}
 #endif
 
 /* Rows of words in local memory. */
@@ -85,6 +93,9 @@ typedef float4 quad_t;
 #define FETCH_M (ROWS * TILE_M / 4 / ITEMS)
 #define FETCH_N (ROWS * TILE_N / ITEMS)
 #define ROW_STEP (ITEMS / TILE_N)
+/* Where word i of a lane's first fragments lies there. */
+#define A_AT(lane, i) (A_WORD(lane, i) * ROW_M + A_ROW(lane, i))
+#define B_AT(lane, i) (B_WORD(lane, i) * ROW_N + B_COLUMN(lane))
 /* Where a quad of a step's packed weights lies in local memory. */
 #define QUAD_AT(i) ((i) / (TILE_M / 4) * (ROW_M / 4) + (i) % (TILE_M / 4))
 
@@ -159,7 +170,7 @@ static inline pixel_place next_place(geometry g, pixel_place p) {
  * the number of steps of all parts; part p begins with step p * per_part. raw[part][channel][pixel].
  * Global size (blocks * tiles of pixels * groups * ITEMS, parts).
  */
-kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+kernel OF_WARPS __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t *restrict x,
            global const quad_t *restrict packed, const long packed_at,
            global const index_t *restrict taps, const index_t per_part, global float *restrict raw,
@@ -167,8 +178,10 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
            global y_t *y) {
     local quad_t weights[2][ROWS * ROW_M / 4];
     local quad_t columns[2][ROWS * ROW_N / 4];
-#if ENGINE
-    local uint scratch[ITEMS * MMA_SCRATCH(FRAGMENTS, FRAGMENTS)];
+#if EMULATED
+    local uint scratch[ITEMS * MMA_SCRATCH(FRAGMENTS_M, FRAGMENTS_N)];
+#elif ENGINE
+    local uint *scratch = 0;
 #endif
     const int item = (int)get_local_id(0);
     const int fetch_row = item / TILE_N, fetch_n = item % TILE_N;
@@ -203,15 +216,18 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
 #endif
 
 #if ENGINE
-    float4 sums[FRAGMENTS][FRAGMENTS];
+    float sums[FRAGMENTS_M][FRAGMENTS_N][C_WORDS];
+    #pragma unroll
+    for (int i = 0; i < FRAGMENTS_M * FRAGMENTS_N * C_WORDS; ++i)
+        sums[0][0][i] = 0;
 #else
     float4 sums[ITEM][QUADS];
-#endif
     #pragma unroll
     for (int m = 0; m < ITEM; ++m)
         #pragma unroll
-        for (int n = 0; n < RUNS; ++n)
-            QUAD_OF(m, n) = 0;
+        for (int n = 0; n < QUADS; ++n)
+            sums[m][n] = 0;
+#endif
 
     /* One turn more than there are steps: the first only fetches, the last only multiplies. */
     for (index_t turn = step; turn <= end; ++turn) {
@@ -277,22 +293,26 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
         }
         if (turn > step) {
 #if ENGINE
-            local const uint *a = (local const uint *)weights[1 - side] + item % 4 * ROW_M + FIRST_M(item);
-            local const uint *b = (local const uint *)columns[1 - side] + item % 4 * ROW_N +
-                                  FIRST_N(item) + item % MMA_LANES / 4;
+            /* From a lane's first word all others are as far away as in lane 0, which saves registers. */
+            const int lane = LANE(item);
+            local const uint *a =
+                (local const uint *)weights[1 - side] + FIRST_M(item) + A_AT(lane, 0);
+            local const uint *b =
+                (local const uint *)columns[1 - side] + FIRST_N(item) + B_AT(lane, 0);
             #pragma unroll
             for (int k = 0; k < ROWS; k += MMA_WORDS, a += MMA_WORDS * ROW_M, b += MMA_WORDS * ROW_N) {
-                uint4 of_a[FRAGMENTS];
-                uint2 of_b[FRAGMENTS];
+                uint of_a[FRAGMENTS_M][A_WORDS], of_b[FRAGMENTS_N][B_WORDS];
                 #pragma unroll
-                for (int m = 0; m < FRAGMENTS; ++m) {
-                    local const uint *at = a + m * MMA_ROWS;
-                    of_a[m] = (uint4)(at[0], at[8], at[4 * ROW_M], at[4 * ROW_M + 8]);
-                }
+                for (int m = 0; m < FRAGMENTS_M; ++m)
+                    #pragma unroll
+                    for (int i = 0; i < A_WORDS; ++i)
+                        of_a[m][i] = a[m * MMA_ROWS + A_AT(0, i)];
                 #pragma unroll
-                for (int n = 0; n < FRAGMENTS; ++n)
-                    of_b[n] = (uint2)(b[n * MMA_COLUMNS], b[n * MMA_COLUMNS + 4 * ROW_N]);
-                multiply_fragments(sums[0], of_a, of_b, FRAGMENTS, FRAGMENTS, scratch);
+                for (int n = 0; n < FRAGMENTS_N; ++n)
+                    #pragma unroll
+                    for (int i = 0; i < B_WORDS; ++i)
+                        of_b[n][i] = b[n * MMA_COLUMNS + B_AT(0, i)];
+                multiply_fragments(sums[0][0], of_a[0], of_b[0], FRAGMENTS_M, FRAGMENTS_N, scratch);
             }
 #else
             local const float4 *a = weights[1 - side] + item / ITEMS_N;
@@ -352,11 +372,9 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
                     to = next_place(g, to);
 #endif
                     #pragma unroll
-                    for (int m = 0; m < ITEM; ++m) {
+                    for (int m = 0; m < CHANNELS; ++m) {
                         index_t channel = first_channel + CHANNEL_AT(item, m);
-                        const float4 quad = QUAD_OF(m, n);
-                        const int i = PLACE_OF(m, q);
-                        const float sum = i == 0 ? quad.x : i == 1 ? quad.y : i == 2 ? quad.z : quad.w;
+                        const float sum = SUM_OF(m, n, q);
                         if (channel < g.out_per_group) {
 #if RAW
                             raw[channel * pixels + first + q] = sum;

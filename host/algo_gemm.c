@@ -25,51 +25,56 @@ typedef struct gemm_state {
 
 /* ---- the row ---- */
 
+/* A word has 32 bits. */
+static size_t packs_of(const clconv__request *r) {
+    return sizeof(cl_uint) / clconv_type_size(r->problem->type);
+}
+
+/* `engine` is NULL where none multiplies. */
 static clconv__gemm_shape shape_with(const clconv__request *r, const clconv__tile *tile,
-                                     size_t packs) {
+                                     const clconv__engine *engine) {
     const clconv_problem *p = r->problem;
     clconv__gemm_size size = {.groups = p->groups,
                               .out_channels = r->g.out_per_group,
                               .in_channels = r->g.in_per_group,
                               .taps = p->kernel[0] * p->kernel[1] * p->kernel[2],
                               .pixels = p->batch * r->g.pixels,
-                              .packs = packs};
+                              .packs = engine ? packs_of(r) : 0,
+                              .scratch = engine ? engine->scratch : 0,
+                              .most = engine ? engine->item : 0};
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
         size.is_padded |= p->pad_begin[axis] || p->pad_end[axis];
     return clconv__gemm_shape_of(&size, tile, r->device->info.compute_units);
 }
 
-/* A word has 32 bits. */
-static size_t packs_of(const clconv__request *r) {
-    return sizeof(cl_uint) / clconv_type_size(r->problem->type);
+static const clconv__engine *engine_of(const clconv__request *r) {
+    return clconv__device_engine(r->device, r->problem->type, NULL);
 }
 
-static int launch(clconv__launch *l, const clconv__request *r, const clconv__gemm_shape *s,
-                  int engine) {
-    snprintf(l->options, sizeof l->options, " -DPOINT=%d -DFLAT=%d -DRAW=%d", s->is_point,
-             s->is_flat, s->parts > 1);
-    if (engine) {
-        const size_t used = strlen(l->options);
-        snprintf(l->options + used, sizeof l->options - used, " -DENGINE=%d", engine);
-    }
-    l->local[0] = s->items;
+static int launch(clconv__launch *l, const clconv__request *r, const clconv__tile *tile,
+                  const clconv__engine *engine) {
+    const clconv__gemm_shape s = shape_with(r, tile, engine);
+    char of_engine[CLCONV__ENGINE_OPTIONS_SIZE] = "";
+    if (engine)
+        clconv__engine_options(of_engine, engine);
+    snprintf(l->options, sizeof l->options, " -DPOINT=%d -DFLAT=%d -DRAW=%d%s", s.is_point,
+             s.is_flat, s.parts > 1, of_engine);
+    l->local[0] = s.items;
     l->local[1] = l->local[2] = 1;
-    l->global[0] = s->blocks * s->tiles * s->groups * s->items;
-    l->global[1] = s->parts;
+    l->global[0] = s.blocks * s.tiles * s.groups * s.items;
+    l->global[1] = s.parts;
     l->global[2] = 1;
-    l->step = s->steps;
-    return clconv__gemm_fits(s, &r->device->info);
+    l->step = s.steps;
+    return clconv__gemm_fits(&s, &r->device->info);
 }
 
 int clconv__launch_gemm(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
-    const clconv__gemm_shape s = shape_with(r, tile, 0);
-    return launch(l, r, &s, 0);
+    return launch(l, r, tile, NULL);
 }
 
 int clconv__launch_gemm_mma(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
-    const clconv__engine *engine = clconv__device_engine(r->device, r->problem->type, NULL);
-    const clconv__gemm_shape s = shape_with(r, tile, packs_of(r));
-    return engine && launch(l, r, &s, engine->number);
+    const clconv__engine *engine = engine_of(r);
+    return engine && launch(l, r, tile, engine);
 }
 
 /* Besides the sums, parts that are written and read again. */
@@ -83,12 +88,12 @@ static double seconds(const clconv__request *r, const clconv__gemm_shape *s) {
 }
 
 double clconv__seconds_gemm(const clconv__request *r, const clconv__tile *tile) {
-    const clconv__gemm_shape s = shape_with(r, tile, 0);
+    const clconv__gemm_shape s = shape_with(r, tile, NULL);
     return seconds(r, &s);
 }
 
 double clconv__seconds_gemm_mma(const clconv__request *r, const clconv__tile *tile) {
-    const clconv__gemm_shape s = shape_with(r, tile, packs_of(r));
+    const clconv__gemm_shape s = shape_with(r, tile, engine_of(r));
     return seconds(r, &s);
 }
 
@@ -142,9 +147,10 @@ static clconv_status make_taps(gemm_state *state, const clconv_plan *plan,
     return clconv__cl_check(code, "clCreateBuffer");
 }
 
-static void lay_out(gemm_state *state, clconv_plan *plan, const clconv__tile *tile, size_t packs) {
+static void lay_out(gemm_state *state, clconv_plan *plan, const clconv__tile *tile,
+                    const clconv__engine *engine) {
     const clconv_problem *p = &plan->problem;
-    state->shape = shape_with(&plan->request, tile, packs);
+    state->shape = shape_with(&plan->request, tile, engine);
     const clconv__gemm_shape *s = &state->shape;
     const size_t outputs = p->batch * p->out_channels * plan->request.g.pixels;
     if (s->steps * s->tile_k * s->tile_m > INT32_MAX / 2)
@@ -154,7 +160,7 @@ static void lay_out(gemm_state *state, clconv_plan *plan, const clconv__tile *ti
         plan->workspace = clconv__round_up(s->parts * outputs * sizeof(float), 64);
 }
 
-static clconv_status create_with(clconv_plan *plan, size_t packs) {
+static clconv_status create_with(clconv_plan *plan, const clconv__engine *engine) {
     clconv__launch l;
     const clconv__tile *tile = clconv__fitting_tile(&l, plan->algo, &plan->request);
     int64_t fields[CLCONV__FIELDS];
@@ -163,7 +169,7 @@ static clconv_status create_with(clconv_plan *plan, size_t packs) {
     if (!state)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
-    lay_out(state, plan, tile, packs);
+    lay_out(state, plan, tile, engine);
     clconv__plan_fields(fields, plan, state->shape.steps);
     clconv__pack_geometry(&state->geometry, plan, fields);
     clconv__pack_scalars(&state->scalars, &plan->problem);
@@ -179,11 +185,11 @@ static clconv_status create_with(clconv_plan *plan, size_t packs) {
 }
 
 static clconv_status create(clconv_plan *plan) {
-    return create_with(plan, 0);
+    return create_with(plan, NULL);
 }
 
 static clconv_status create_mma(clconv_plan *plan) {
-    return create_with(plan, packs_of(&plan->request));
+    return create_with(plan, engine_of(&plan->request));
 }
 
 static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offset) {

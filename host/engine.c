@@ -14,14 +14,28 @@ enum {
     ALL_TYPES = SIXTEEN_BITS | 1 << CLCONV_F32
 };
 
+/* Numbers of cl_kernels/mma.h. */
+enum { PTX_K16 = 1, PTX_K8, WMMA, MFMA, DPAS_8, DPAS_16 };
+
+static const char amd[] = "Advanced Micro Devices";
+
 /*
  * In the order in which they are tried. Whether a device has one is for the probe to say; the
- * vendor only tells whom to ask, because compilers of others may die of assembly they do not know.
+ * vendor only tells which GPUs to ask, because compilers of others may die of assembly they do not
+ * know.
  */
 static const clconv__engine engines[] = {
-    {"ptx_m16n8k16", "NVIDIA", 2, ALL_TYPES},
-    {"ptx_m16n8k8", "NVIDIA", 3, HALVES},
-    {"emulated", NULL, 1, ALL_TYPES},
+    {"ptx_m16n8k16", "NVIDIA", PTX_K16, ALL_TYPES, {8, 4}, 8, 0},
+    {"ptx_m16n8k8", "NVIDIA", PTX_K8, HALVES, {8, 4}, 8, 0},
+    {"amd_wmma", amd, WMMA, SIXTEEN_BITS, {8, 4}, 8, 0},
+    {"amd_mfma", amd, MFMA, SIXTEEN_BITS, {8, 8}, 8, 0},
+    {"intel_dpas_8", "Intel", DPAS_8, SIXTEEN_BITS, {4, 2}, 8, 0},
+    {"intel_dpas_16", "Intel", DPAS_16, SIXTEEN_BITS, {4, 4}, 4, 0},
+    {"emulated", NULL, PTX_K16, ALL_TYPES, {8, 4}, 8, 3},
+    {"emulated_wmma", NULL, WMMA, SIXTEEN_BITS, {8, 4}, 8, 6},
+    {"emulated_mfma", NULL, MFMA, SIXTEEN_BITS, {8, 8}, 8, 2},
+    {"emulated_dpas_8", NULL, DPAS_8, SIXTEEN_BITS, {4, 2}, 8, 6},
+    {"emulated_dpas_16", NULL, DPAS_16, SIXTEEN_BITS, {4, 4}, 8, 6},
 };
 
 const clconv__engine *clconv__find_engine(const char *name) {
@@ -31,9 +45,15 @@ const clconv__engine *clconv__find_engine(const char *name) {
     return NULL;
 }
 
+void clconv__engine_options(char options[CLCONV__ENGINE_OPTIONS_SIZE],
+                            const clconv__engine *engine) {
+    snprintf(options, CLCONV__ENGINE_OPTIONS_SIZE, " -DENGINE=%d%s", engine->number,
+             engine->scratch ? " -DEMULATED=1" : "");
+}
+
 /* ---- the probe ---- */
 
-enum { ROWS = 16, COLUMNS = 8, WORDS = 8, LANES = 32, MOST_K = 2 * WORDS };
+enum { ROWS = 16, COLUMNS = 16, WORDS = 8 };
 
 /* Two small matrices of integers, as the engine takes them, and their product. */
 typedef struct product {
@@ -41,17 +61,21 @@ typedef struct product {
     float c[ROWS * COLUMNS];
 } product;
 
-/* Small, and different in all rows, columns and k, so that no two elements of c can be exchanged.
+/*
+ * Small, and different in all rows, columns and k, so that no two elements of c can be exchanged.
+ * Every other row is of subnormal halves: an engine that takes these for 0, as AMD says of the
+ * MI200's, would break the bound of sums.
  */
-static int left_value(int row, int k) {
-    return (3 * row + 5 * k) % 17 - 8;
+static double left_value(clconv_type type, int row, int k) {
+    const double scale = type == CLCONV_F16 && row % 2 ? 0x1p-24 : 1;
+    return scale * ((3 * row + 5 * k) % 17 - 8);
 }
 
-static int right_value(int k, int column) {
+static double right_value(int k, int column) {
     return (7 * k + 11 * column) % 19 - 9;
 }
 
-static void put_value(cl_uint *word, clconv_type type, int place, int value) {
+static void put_value(cl_uint *word, clconv_type type, int place, double value) {
     unsigned char bytes[sizeof(cl_float)] = {0};
     cl_ushort half;
     clconv_element_set(bytes, type, 0, value);
@@ -68,7 +92,7 @@ static void make_product(product *p, clconv_type type) {
     memset(p, 0, sizeof *p);
     for (int row = 0; row < ROWS; ++row)
         for (int k = 0; k < WORDS * pair; ++k)
-            put_value(&p->a[row * WORDS + k / pair], type, k % pair, left_value(row, k));
+            put_value(&p->a[row * WORDS + k / pair], type, k % pair, left_value(type, row, k));
     for (int column = 0; column < COLUMNS; ++column)
         for (int k = 0; k < WORDS * pair; ++k)
             put_value(&p->b[k / pair * COLUMNS + column], type, k % pair, right_value(k, column));
@@ -76,12 +100,11 @@ static void make_product(product *p, clconv_type type) {
         for (int column = 0; column < COLUMNS; ++column)
             for (int k = 0; k < WORDS * pair; ++k)
                 p->c[row * COLUMNS + column] +=
-                    (float)(left_value(row, k) * right_value(k, column));
+                    (float)(left_value(type, row, k) * right_value(k, column));
 }
 
-static clconv_status run_product(clconv_device *device, cl_kernel kernel, const cl_mem memory[3],
-                                 float *result, size_t bytes) {
-    const size_t items = LANES;
+static clconv_status run_product(clconv_device *device, cl_kernel kernel, size_t items,
+                                 const cl_mem memory[3], float *result, size_t bytes) {
     clconv_status status = CLCONV_OK;
     for (cl_uint i = 0; i < 3 && !status; ++i)
         status = clconv__cl_check(clSetKernelArg(kernel, i, sizeof memory[i], &memory[i]),
@@ -107,11 +130,13 @@ static clconv_status probe(clconv_device *device, const clconv__engine *engine, 
     cl_kernel kernel = NULL;
     cl_program program;
     cl_int code;
-    char options[64];
-    if (device->info.max_work_group_size < LANES)
-        return clconv__fail(CLCONV_NO_DEVICE, "its work-groups have no %d work-items", LANES);
+    char of_engine[CLCONV__ENGINE_OPTIONS_SIZE], options[sizeof of_engine + 16];
+    const size_t lanes = engine->lanes[0] * engine->lanes[1];
+    if (device->info.max_work_group_size < lanes)
+        return clconv__fail(CLCONV_NO_DEVICE, "its work-groups have no %zu work-items", lanes);
     make_product(&p, type);
-    snprintf(options, sizeof options, " -DTYPE=%d -DENGINE=%d", (int)type, engine->number);
+    clconv__engine_options(of_engine, engine);
+    snprintf(options, sizeof options, " -DTYPE=%d%s", (int)type, of_engine);
     clconv_status status = clconv__device_program(&program, device, "mma.cl", options);
     if (status)
         return status;
@@ -123,7 +148,7 @@ static clconv_status probe(clconv_device *device, const clconv__engine *engine, 
         status = clconv__cl_check(code, "clCreateBuffer");
     }
     if (!status)
-        status = run_product(device, kernel, memory, result, sizeof result);
+        status = run_product(device, kernel, lanes, memory, result, sizeof result);
     if (!status && memcmp(result, p.c, sizeof result) != 0)
         status = clconv__fail(CLCONV_NO_DEVICE, "%s multiplies wrongly", engine->name);
     for (int i = 0; i < 3; ++i)
@@ -142,7 +167,8 @@ static int is_asked(const clconv__engine *engine, const clconv_device *device, c
         return 0;
     if (only && *only)
         return strcmp(only, engine->name) == 0;
-    return engine->vendor && strstr(device->info.vendor, engine->vendor);
+    return engine->vendor && device->info.kind == CLCONV_KIND_GPU &&
+           strstr(device->info.vendor, engine->vendor);
 }
 
 /* The first that works. What may be over soon, such as a lack of memory, is asked again. */

@@ -13,6 +13,12 @@ enum { GROUPS_OF_UNIT = 2, LEAST_STEPS = 4, MOST_PARTS = 32 };
 /* SKEW of gemm_tiled.cl, for matrix engines. */
 enum { SKEW = 8 };
 
+/* Both sides of the two factors, and what an engine passes its fragments through. */
+static size_t local_bytes(const clconv__gemm_shape *s, size_t scratch) {
+    const size_t words = 2 * s->rows * (s->tile_m + s->tile_n + 2 * s->skew);
+    return (words + scratch * s->item * s->items) * sizeof(float);
+}
+
 static void split(clconv__gemm_shape *s, unsigned units) {
     const size_t wanted = (size_t)units * GROUPS_OF_UNIT;
     const size_t there = s->groups * s->blocks * s->tiles;
@@ -35,9 +41,11 @@ clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const cl
     const size_t by_taps = size->taps * clconv__divide_up(size->in_channels, s.tile_k);
     const size_t flat = clconv__divide_up(size->taps * size->in_channels, s.tile_k);
     s.packs = size->packs;
+    s.most = size->most;
     s.rows = size->packs ? s.tile_k / size->packs : s.tile_k;
     s.skew = size->packs ? SKEW : 0;
     s.items = s.tile_m / s.item * (s.tile_n / s.item);
+    s.local_bytes = local_bytes(&s, size->scratch);
     s.groups = size->groups;
     s.blocks = clconv__divide_up(size->out_channels, s.tile_m);
     s.tiles = clconv__divide_up(size->pixels, s.tile_n);
@@ -49,15 +57,14 @@ clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const cl
 }
 
 /* The registers of a lane: 8 by 8 sums are 64, which is all that Intel's GPUs have in SIMD16. */
-static size_t largest_item(const clconv_device_info *info) {
+static size_t largest_item(const clconv__gemm_shape *s, const clconv_device_info *info) {
     const int is_intel = info->kind == CLCONV_KIND_GPU && strstr(info->vendor, "Intel");
-    return is_intel ? 4 : 8;
+    return s->packs ? s->most : is_intel ? 4 : 8;
 }
 
 int clconv__gemm_fits(const clconv__gemm_shape *s, const clconv_device_info *info) {
-    const size_t local_bytes = 2 * s->rows * (s->tile_m + s->tile_n + 2 * s->skew) * sizeof(float);
     return s->items <= info->max_work_group_size && s->items <= info->max_work_item_sizes[0] &&
-           local_bytes <= info->local_memory_size && s->item <= largest_item(info);
+           s->local_bytes <= info->local_memory_size && s->item <= largest_item(s, info);
 }
 
 /*

@@ -8,16 +8,19 @@
  */
 typedef struct clconv__gemm_size {
     size_t groups, out_channels, in_channels, taps, pixels;
-    int is_padded; /* taps may fall beside the input */
-    size_t packs;  /* values of k in a word, for a matrix engine; 0 for none */
+    int is_padded;  /* taps may fall beside the input */
+    size_t packs;   /* values of k in a word, for a matrix engine; 0 for none */
+    size_t scratch; /* words of local memory that the engine needs, see engine.h */
+    size_t most;    /* largest ITEM of the engine */
 } clconv__gemm_size;
 
 /** How a tile cuts it up. */
 typedef struct clconv__gemm_shape {
     size_t tile_m, tile_n, tile_k, item; /* values of the tile */
-    size_t packs;                        /* as above */
+    size_t packs, most;                  /* as above */
     size_t rows, skew;                   /* of words in local memory, and words between them */
     size_t items;                        /* work-items of a group */
+    size_t local_bytes;                  /* of local memory, of a group */
     size_t groups, blocks, tiles;        /* blocks of channels in a group, tiles of pixels */
     size_t steps;                        /* of tile_k */
     size_t parts, per_part;              /* of the reduction, and steps of each */

@@ -4,12 +4,18 @@
  * the emulated one stands in: all but the instruction itself is what runs on a GPU.
  */
 #include "engine.h"
+#include "gemm.h"
 #include "plan.h"
+#include "program.h"
 #include "support/run.h"
 
 static int use_engine(const char *name) {
     return name ? setenv("CLCONV_MATRIX_ENGINE", name, 1) : unsetenv("CLCONV_MATRIX_ENGINE");
 }
+
+/* The engines that stand in for the instructions of one kind of device each. */
+static const char *const emulations[] = {"emulated", "emulated_wmma", "emulated_mfma",
+                                         "emulated_dpas_8", "emulated_dpas_16"};
 
 static int forget_engine(void **state) {
     (void)state;
@@ -22,6 +28,11 @@ static clconv_device *open_cpu(void) {
     if (clconv_device_open(&device, "cpu"))
         skip_because("there is no OpenCL CPU");
     return device;
+}
+
+static const char *engine_name(clconv_device *device, clconv_type type, char *note) {
+    const clconv__engine *engine = clconv__device_engine(device, type, note);
+    return engine ? engine->name : "none";
 }
 
 static const char *mma_row(clconv_type type) {
@@ -45,34 +56,74 @@ static void test_device_engine_only_on_demand(void **state) {
     assert_string_equal(note, "");
     assert_int_equal(use_engine("emulated"), 0); /* which was asked for too late */
     assert_null(clconv__device_engine(device, CLCONV_F16, note));
-    assert_string_equal(clconv__device_engine(device, CLCONV_BF16, NULL)->name, "emulated");
-    assert_string_equal(clconv__device_engine(device, CLCONV_F32, note)->name, "emulated");
+    assert_string_equal(engine_name(device, CLCONV_BF16, NULL), "emulated");
+    assert_string_equal(engine_name(device, CLCONV_F32, note), "emulated");
     assert_null(clconv__device_engine(device, CLCONV_F64, note));
     clconv_device_destroy(device);
 }
 
-/* The probe must not believe what multiplies wrongly; here, an engine without the last words. */
-static void test_device_engine_that_is_wrong(void **state) {
+static void test_device_engine_of_every_layout(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(emulations); ++i) {
+        clconv_device *device = open_cpu();
+        assert_int_equal(use_engine(emulations[i]), 0);
+        for (clconv_type type = CLCONV_F16; type <= CLCONV_BF16; ++type)
+            assert_string_equal(engine_name(device, type, NULL), emulations[i]);
+        clconv_device_destroy(device);
+    }
+}
+
+/* Instructions that a device has not got fail to build, and the plain rows remain. */
+static void test_device_engine_of_other_devices(void **state) {
+    static const char *const names[] = {"amd_wmma", "amd_mfma", "intel_dpas_8", "intel_dpas_16"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); ++i) {
+        clconv_device *device = open_cpu();
+        char note[CLCONV_TEXT_SIZE];
+        assert_int_equal(use_engine(names[i]), 0);
+        assert_null(clconv__device_engine(device, CLCONV_BF16, note));
+        assert_string_not_equal(note, "");
+        clconv_device_destroy(device);
+    }
+}
+
+/* What the probe says of an emulated engine with a change of cl_kernels/mma.h, for sed. */
+static void check_changed_engine(const char *name, const char *change, const char *expected) {
     clconv_device *device = open_cpu();
     const char *before = getenv("CLCONV_KERNEL_DIR");
     char *kernels = before ? strdup(before) : NULL;
-    char folder[] = "/tmp/clconv-engine-XXXXXX", note[CLCONV_TEXT_SIZE], command[512];
-    (void)state;
+    char folder[] = "/tmp/clconv-engine-XXXXXX", note[CLCONV_TEXT_SIZE], command[1024];
     assert_non_null(mkdtemp(folder));
-    snprintf(command, sizeof command,
-             "cp %s/cl_kernels/* %s && sed -i 's/word < MMA_WORDS/word < MMA_WORDS - 1/' %s/mma.h",
-             CLCONV_SOURCE_DIR, folder, folder);
+    snprintf(
+        command, sizeof command,
+        "cp %s/cl_kernels/* %s && sed -i '%s' %s/mma.h && ! cmp -s %s/mma.h %s/cl_kernels/mma.h",
+        CLCONV_SOURCE_DIR, folder, change, folder, folder, CLCONV_SOURCE_DIR);
     assert_int_equal(system(command), 0);
     assert_int_equal(setenv("CLCONV_KERNEL_DIR", folder, 1), 0);
-    assert_int_equal(use_engine("emulated"), 0);
+    assert_int_equal(use_engine(name), 0);
     assert_null(clconv__device_engine(device, CLCONV_F16, note));
-    assert_string_equal(note, ": emulated multiplies wrongly");
+    assert_string_equal(note, expected);
     assert_int_equal(
         kernels ? setenv("CLCONV_KERNEL_DIR", kernels, 1) : unsetenv("CLCONV_KERNEL_DIR"), 0);
     free(kernels);
     snprintf(command, sizeof command, "rm -r %s", folder);
     assert_int_equal(system(command), 0);
     clconv_device_destroy(device);
+}
+
+/* The probe must not believe what multiplies wrongly; here, an engine without the last words. */
+static void test_device_engine_that_is_wrong(void **state) {
+    (void)state;
+    check_changed_engine("emulated", "s/word < MMA_WORDS/word < MMA_WORDS - 1/",
+                         ": emulated multiplies wrongly");
+}
+
+static void test_device_engine_that_flushes_halves(void **state) {
+    (void)state;
+    check_changed_engine("emulated_mfma",
+                         "s/^#define HALF_OF(.*) \\(vload_half.*\\)$/#define HALF_OF(word, i) "
+                         "(fabs(\\1) < 0x1p-14f ? 0 : \\1)/",
+                         ": emulated_mfma multiplies wrongly");
 }
 
 /* ---- refusals and permission ---- */
@@ -156,10 +207,13 @@ static bool is_right(size_t device, const clconv_problem *problem, const clconv_
     return right;
 }
 
-/* Small integers have no bits that tf32 would drop, so that all rows are exact. */
-static void check_case(const char *text, clconv_type type, filling fill, bool all_tiles) {
+/*
+ * With the first of the row's tiles, or where there are none, with its own choice. Small integers
+ * have no bits that tf32 would drop, so that all rows are exact.
+ */
+static void check_case(const char *text, clconv_type type, filling fill, size_t tiles) {
     clconv_problem problem = CLCONV_PROBLEM_INIT;
-    const clconv__tile *tile = all_tiles ? clconv__find_algo(mma_row(type))->tiles : NULL;
+    const clconv__tile *tile = clconv__find_algo(mma_row(type))->tiles;
     const bool exact = fill == SMALL_INTEGERS;
     tensor_set set;
     uint64_t random = 11;
@@ -172,10 +226,10 @@ static void check_case(const char *text, clconv_type type, filling fill, bool al
         if (devices()->infos[device].kind == CLCONV_KIND_HOST)
             continue;
         ++runs;
-        if (!tile)
+        if (tiles == 0)
             assert_true(is_right(device, &problem, NULL, &set, &expected, exact));
-        for (const clconv__tile *t = tile; t && t->value[0]; ++t)
-            assert_true(is_right(device, &problem, t, &set, &expected, exact));
+        for (size_t i = 0; i < tiles && tile[i].value[0]; ++i)
+            assert_true(is_right(device, &problem, &tile[i], &set, &expected, exact));
     }
     free_expectation(&expected);
     free_tensors(&set);
@@ -183,23 +237,88 @@ static void check_case(const char *text, clconv_type type, filling fill, bool al
         skip_because("there is no OpenCL device");
 }
 
-static int emulate(void **state) {
-    (void)state;
-    return use_engine("emulated");
+/* On devices that may have been asked before. */
+static void emulate(const char *name) {
+    assert_int_equal(use_engine(name), 0);
+    for (size_t i = 0; i < devices()->count; ++i)
+        memset(devices()->devices[i]->engines, 0, sizeof devices()->devices[i]->engines);
 }
 
 static void test_gemm_mma_of_every_type(void **state) {
     (void)state;
+    emulate("emulated");
     for (size_t type = 0; type < COUNT_OF(types); ++type)
         for (size_t i = 0; i < COUNT_OF(cases); ++i) {
-            check_case(cases[i], types[type], SMALL_INTEGERS, false);
-            check_case(cases[i], types[type], REALS, false);
+            check_case(cases[i], types[type], SMALL_INTEGERS, 0);
+            check_case(cases[i], types[type], REALS, 0);
         }
 }
 
+/* What fetches and stores is the same for all. */
+static void test_gemm_mma_of_every_layout(void **state) {
+    (void)state;
+    for (size_t e = 1; e < COUNT_OF(emulations); ++e) {
+        emulate(emulations[e]);
+        check_case("mb2_g2_ic34ih6iw5_oc66kh2kw3_dh1dw0_ph1pw4rh0rw3_bias", CLCONV_F16,
+                   SMALL_INTEGERS, 0);
+        check_case("mb3_ic65ih3iw31_oc31kh1kw1", CLCONV_BF16, REALS, 0);
+    }
+}
+
+static const char large_case[] = "mb2_ic33ih17iw15_oc130kh1kw3_pw1_bias";
+
 static void test_gemm_mma_with_every_tile(void **state) {
     (void)state;
-    check_case("mb2_ic33ih17iw15_oc130kh1kw3_pw1_bias", CLCONV_F32, SMALL_INTEGERS, true);
+    emulate("emulated");
+    check_case(large_case, CLCONV_F32, SMALL_INTEGERS, SIZE_MAX);
+}
+
+/* Those whose warps fill the small tiles that a CPU chooses; here, several in both directions. */
+static void test_gemm_mma_of_large_warps(void **state) {
+    static const char *const names[] = {"emulated_wmma", "emulated_mfma"};
+    (void)state;
+    for (size_t e = 0; e < COUNT_OF(names); ++e) {
+        emulate(names[e]);
+        check_case(large_case, CLCONV_BF16, SMALL_INTEGERS, 1);
+    }
+}
+
+/* What the kernel of a tile takes of local memory, as the device sees it. */
+static cl_ulong local_memory_of(clconv_device *device, const clconv__tile *tile,
+                                const clconv__engine *engine) {
+    const unsigned *v = tile->value;
+    char of_engine[CLCONV__ENGINE_OPTIONS_SIZE], options[256];
+    cl_program program;
+    cl_ulong bytes = 0;
+    cl_int code;
+    clconv__engine_options(of_engine, engine);
+    snprintf(options, sizeof options, " -DTYPE=%d -DTILE_M=%u -DTILE_N=%u -DTILE_K=%u -DITEM=%u%s",
+             CLCONV_F16, v[0], v[1], v[2], v[3], of_engine);
+    assert_ok(clconv__device_program(&program, device, "gemm_tiled.cl", options));
+    cl_kernel kernel = clCreateKernel(program, "gemm_tiled", &code);
+    assert_int_equal(code, CL_SUCCESS);
+    assert_int_equal(clGetKernelWorkGroupInfo(kernel, device->id, CL_KERNEL_LOCAL_MEM_SIZE,
+                                              sizeof bytes, &bytes, NULL),
+                     CL_SUCCESS);
+    clReleaseKernel(kernel);
+    return bytes;
+}
+
+/*
+ * A tile whose fragments do not fit beside its factors must not be taken for one that fits. The one
+ * that is compiled fastest will do, because the size is a multiple of ITEM.
+ */
+static void test_gemm_mma_counts_the_scratch_memory(void **state) {
+    const clconv__tile tile = {{32, 32, 32, 4}};
+    clconv_device *device = open_cpu();
+    (void)state;
+    for (size_t e = 0; e < COUNT_OF(emulations); ++e) {
+        const clconv__engine *engine = clconv__find_engine(emulations[e]);
+        const clconv__gemm_size size = {1, 64, 64, 9, 100, 1, 2, engine->scratch, 8};
+        assert_int_equal(local_memory_of(device, &tile, engine),
+                         clconv__gemm_shape_of(&size, &tile, 0).local_bytes);
+    }
+    clconv_device_destroy(device);
 }
 
 /* ---- the bound of rounded operands ---- */
@@ -236,11 +355,17 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find_engine),
         cmocka_unit_test_teardown(test_device_engine_only_on_demand, forget_engine),
+        cmocka_unit_test_teardown(test_device_engine_of_every_layout, forget_engine),
+        cmocka_unit_test_teardown(test_device_engine_of_other_devices, forget_engine),
         cmocka_unit_test_teardown(test_device_engine_that_is_wrong, forget_engine),
+        cmocka_unit_test_teardown(test_device_engine_that_flushes_halves, forget_engine),
         cmocka_unit_test(test_gemm_mma_refuses_without_engine),
         cmocka_unit_test_teardown(test_plan_allow_tf32, forget_engine),
-        cmocka_unit_test_setup_teardown(test_gemm_mma_of_every_type, emulate, forget_engine),
-        cmocka_unit_test_setup_teardown(test_gemm_mma_with_every_tile, emulate, forget_engine),
+        cmocka_unit_test(test_gemm_mma_counts_the_scratch_memory),
+        cmocka_unit_test_teardown(test_gemm_mma_of_every_type, forget_engine),
+        cmocka_unit_test_teardown(test_gemm_mma_of_every_layout, forget_engine),
+        cmocka_unit_test_teardown(test_gemm_mma_with_every_tile, forget_engine),
+        cmocka_unit_test_teardown(test_gemm_mma_of_large_warps, forget_engine),
         cmocka_unit_test(test_tf32_bound_covers_the_rounding),
         cmocka_unit_test(test_tf32_bound_where_an_operand_overflows),
     };

@@ -1,4 +1,5 @@
 /* How gemm_tiled's tiles cut a multiplication up: nothing is left out, nothing exceeds a device. */
+#include "engine.h"
 #include "gemm.h"
 #include "support/support.h"
 
@@ -40,10 +41,11 @@ static void test_gemm_tiles_share_out_evenly(void **state) {
 }
 
 static const clconv__gemm_size sizes[] = {
-    {1, 64, 64, 9, 3136, 1, 0},  {1, 512, 512, 9, 49, 1, 0}, {1, 1, 1, 1, 1, 0, 0},
-    {1, 512, 2048, 1, 49, 0, 0}, {32, 4, 3, 49, 1000, 1, 0}, {1, 64, 3, 49, 12544, 1, 0},
-    {36, 17, 33, 1, 15, 0, 0},   {1000, 1, 1, 9, 1, 0, 0},   {1, 1, 65535, 1, 1, 0, 0},
-    {1, 129, 7, 25, 129, 1, 0},
+    {1, 64, 64, 9, 3136, 1, 0, 0, 0}, {1, 512, 512, 9, 49, 1, 0, 0, 0},
+    {1, 1, 1, 1, 1, 0, 0, 0, 0},      {1, 512, 2048, 1, 49, 0, 0, 0, 0},
+    {32, 4, 3, 49, 1000, 1, 0, 0, 0}, {1, 64, 3, 49, 12544, 1, 0, 0, 0},
+    {36, 17, 33, 1, 15, 0, 0, 0, 0},  {1000, 1, 1, 9, 1, 0, 0, 0, 0},
+    {1, 1, 65535, 1, 1, 0, 0, 0, 0},  {1, 129, 7, 25, 129, 1, 0, 0, 0},
 };
 
 /* Every product is in exactly one part, block and tile. */
@@ -66,10 +68,10 @@ static void check_shape(const clconv__gemm_size *size, const clconv__tile *tile,
 }
 
 /* A word of local memory has 32 bits, and a warp multiplies 8 of them at a time. */
-static void check_mma_tile(const clconv__tile *tile, size_t packs) {
+static void check_mma_tile(const clconv__tile *tile, size_t packs, const clconv__engine *engine) {
     const unsigned *v = tile->value;
     const size_t items = (size_t)(v[0] / v[3]) * (v[1] / v[3]), rows = v[2] / packs;
-    assert_true(v[0] % (8 * v[3]) == 0 && v[1] % (4 * v[3]) == 0); /* whole warps */
+    assert_true(v[0] % (engine->lanes[0] * v[3]) == 0 && v[1] % (engine->lanes[1] * v[3]) == 0);
     assert_true(v[2] % packs == 0 && rows % 8 == 0);
     assert_true(items % v[1] == 0);
     assert_true(rows * v[1] % items == 0);
@@ -77,11 +79,16 @@ static void check_mma_tile(const clconv__tile *tile, size_t packs) {
 }
 
 static void test_gemm_mma_tiles_share_out_evenly(void **state) {
+    static const char *const engines[] = {"ptx_m16n8k16", "ptx_m16n8k8",  "amd_wmma",
+                                          "amd_mfma",     "intel_dpas_8", "intel_dpas_16"};
     (void)state;
-    for (const clconv__tile *tile = tiles_of("gemm_mma"); tile->value[0]; ++tile)
-        check_mma_tile(tile, 2);
-    for (const clconv__tile *tile = tiles_of("gemm_mma_tf32"); tile->value[0]; ++tile)
-        check_mma_tile(tile, 1);
+    for (size_t i = 0; i < COUNT_OF(engines); ++i) {
+        const clconv__engine *engine = clconv__find_engine(engines[i]);
+        for (const clconv__tile *tile = tiles_of("gemm_mma"); tile->value[0]; ++tile)
+            check_mma_tile(tile, 2, engine);
+        for (const clconv__tile *tile = tiles_of("gemm_mma_tf32"); tile->value[0]; ++tile)
+            check_mma_tile(tile, 1, engine);
+    }
 }
 
 static void test_gemm_shape_covers_the_multiplication(void **state) {
@@ -95,8 +102,8 @@ static void test_gemm_shape_covers_the_multiplication(void **state) {
 
 static void test_gemm_shape_splits_where_the_grid_is_small(void **state) {
     const clconv__tile tile = {{64, 64, 16, 4}};
-    const clconv__gemm_size small = {1, 64, 512, 9, 49, 1, 0},
-                            large = {1, 512, 512, 9, 12544, 1, 0};
+    const clconv__gemm_size small = {1, 64, 512, 9, 49, 1, 0, 0, 0},
+                            large = {1, 512, 512, 9, 12544, 1, 0, 0, 0};
     (void)state;
     assert_true(clconv__gemm_shape_of(&small, &tile, 132).parts > 1);
     assert_int_equal(clconv__gemm_shape_of(&large, &tile, 132).parts, 1);
@@ -104,8 +111,10 @@ static void test_gemm_shape_splits_where_the_grid_is_small(void **state) {
 
 static void test_gemm_shape_variants(void **state) {
     const clconv__tile tile = {{64, 64, 8, 8}};
-    const clconv__gemm_size point = {1, 64, 64, 1, 100, 0, 0}, padded = {1, 64, 64, 1, 100, 1, 0},
-                            few = {1, 64, 3, 9, 100, 0, 0}, many = {1, 64, 64, 9, 100, 0, 0};
+    const clconv__gemm_size point = {1, 64, 64, 1, 100, 0, 0, 0, 0},
+                            padded = {1, 64, 64, 1, 100, 1, 0, 0, 0},
+                            few = {1, 64, 3, 9, 100, 0, 0, 0, 0},
+                            many = {1, 64, 64, 9, 100, 0, 0, 0, 0};
     (void)state;
     assert_true(clconv__gemm_shape_of(&point, &tile, 0).is_point);
     assert_false(clconv__gemm_shape_of(&padded, &tile, 0).is_point);
@@ -136,6 +145,33 @@ static void test_gemm_fits_the_device(void **state) {
     assert_false(clconv__gemm_fits(&s, &info)); /* 64 sums do not fit the registers of a lane */
     assert_true(clconv__gemm_fits(&of_small, &info));
     info.kind = CLCONV_KIND_CPU;
+    assert_true(clconv__gemm_fits(&s, &info));
+}
+
+/* An engine says itself how many sums its lanes have registers for. */
+static void test_gemm_fits_the_engine(void **state) {
+    const clconv__tile tile = {{64, 64, 32, 8}};
+    const clconv__gemm_size eight = {1, 64, 64, 9, 3136, 1, 2, 0, 8},
+                            four = {1, 64, 64, 9, 3136, 1, 2, 0, 4};
+    const clconv__gemm_shape of_eight = clconv__gemm_shape_of(&eight, &tile, 100),
+                             of_four = clconv__gemm_shape_of(&four, &tile, 100);
+    clconv_device_info info = paper_gpu();
+    (void)state;
+    snprintf(info.vendor, sizeof info.vendor, "Intel(R) Corporation");
+    assert_true(clconv__gemm_fits(&of_eight, &info));
+    assert_false(clconv__gemm_fits(&of_four, &info));
+}
+
+static void test_gemm_fits_with_scratch_memory(void **state) {
+    const clconv__tile tile = {{64, 64, 32, 4}};
+    const clconv__gemm_size size = {1, 64, 64, 9, 3136, 1, 2, 6, 8};
+    const clconv__gemm_shape s = clconv__gemm_shape_of(&size, &tile, 100);
+    const size_t factors = 2 * 16 * (64 + 64 + 16), scratch = 6 * 4 * 256;
+    clconv_device_info info = paper_gpu();
+    (void)state;
+    info.local_memory_size = (factors + scratch) * sizeof(float) - 1;
+    assert_false(clconv__gemm_fits(&s, &info));
+    info.local_memory_size += 1;
     assert_true(clconv__gemm_fits(&s, &info));
 }
 
@@ -189,6 +225,8 @@ int main(void) {
         cmocka_unit_test(test_gemm_shape_splits_where_the_grid_is_small),
         cmocka_unit_test(test_gemm_shape_variants),
         cmocka_unit_test(test_gemm_fits_the_device),
+        cmocka_unit_test(test_gemm_fits_the_engine),
+        cmocka_unit_test(test_gemm_fits_with_scratch_memory),
         cmocka_unit_test(test_estimates_prefer_what_suits_the_device),
     };
     return run_group(tests);

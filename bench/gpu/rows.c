@@ -1,5 +1,6 @@
 /*
- * Times every algorithm of one device, layer by layer, with the device's own clock.
+ * Times every algorithm of one device, and CLBlast's convolution beside them, layer by layer, with
+ * the device's own clock.
  *
  *     gpu_rows [--device SELECTOR] [--batch N] [--type TYPE] [--direction DIRECTION] [--runs N]
  *              [--only ALGORITHM] LAYERS...
@@ -11,7 +12,7 @@
  * none. What is right is the verifier's question, not asked here.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "clconv.h"
+#include "clblast.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,19 +129,34 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* What is timed: a plan with its tensors, or without one CLBlast. */
+typedef struct candidate {
+    const char *name;
+    clconv_plan *plan;
+    clconv_tensors tensors;
+} candidate;
+
+static void enqueue(const bench *b, const layer *l, const candidate *c, cl_event *event) {
+    if (c->plan)
+        require_ok(clconv_plan_enqueue(c->plan, NULL, &c->tensors, 0, NULL, event));
+    else
+        require(clblast_enqueue(&l->problem, l->input, l->weights_memory, l->output, b->queue,
+                                event) == 0,
+                "CLBlastSconvgemm failed");
+}
+
 /*
  * Seconds of `runs` calls in a row, after some that are not counted; the host's seconds for a call
  * are returned, because the clocks of some devices stand still.
  */
-static double time_calls(double *seconds, const bench *b, clconv_plan *plan,
-                         const clconv_tensors *tensors) {
+static double time_calls(double *seconds, const bench *b, const layer *l, const candidate *c) {
     static cl_event events[MOST_RUNS + 1];
     for (int i = 0; i < WARM_UP; ++i)
-        require_ok(clconv_plan_enqueue(plan, NULL, tensors, 0, NULL, NULL));
+        enqueue(b, l, c, NULL);
     require(clFinish(b->queue) == CL_SUCCESS, "clFinish failed");
     const double begin = now();
     for (int i = 0; i <= b->o.runs; ++i)
-        require_ok(clconv_plan_enqueue(plan, NULL, tensors, 0, NULL, &events[i]));
+        enqueue(b, l, c, &events[i]);
     require(clFinish(b->queue) == CL_SUCCESS, "clFinish failed");
     const double wall = (now() - begin) / (b->o.runs + 1);
     for (int i = 0; i < b->o.runs; ++i)
@@ -156,16 +172,15 @@ static int ascending(const void *a, const void *b) {
 }
 
 /* The device's median, or null where its clock stands still. */
-static void print_times(const bench *b, const layer *l, clconv_plan *plan, double *seconds,
+static void print_times(const bench *b, const layer *l, const candidate *c, double *seconds,
                         double wall) {
-    const char *algorithm = clconv_plan_algorithm(plan);
-    printf("\"workspace\": %zu, \"wall\": %.9g, \"seconds\": [", clconv_plan_workspace_size(plan),
-           wall);
+    printf("\"workspace\": %zu, \"wall\": %.9g, \"seconds\": [",
+           c->plan ? clconv_plan_workspace_size(c->plan) : 0, wall);
     for (int i = 0; i < b->o.runs; ++i)
         printf("%s%.9g", i ? ", " : "", seconds[i]);
     qsort(seconds, (size_t)b->o.runs, sizeof *seconds, ascending);
     const double median = seconds[b->o.runs / 2];
-    fprintf(stderr, "%-28s %-18s wall %10.1f us", l->problem.name, algorithm, wall * 1e6);
+    fprintf(stderr, "%-28s %-18s wall %10.1f us", l->problem.name, c->name, wall * 1e6);
     if (median > 0) {
         const double gflops = clconv_problem_flops(&l->problem) / median * 1e-9;
         printf("], \"median\": %.9g, \"gflops\": %.6g}", median, gflops);
@@ -174,7 +189,7 @@ static void print_times(const bench *b, const layer *l, clconv_plan *plan, doubl
         printf("], \"median\": null}");
         fprintf(stderr, "  the device's clock stands still");
     }
-    fprintf(stderr, "%s\n", strcmp(l->chosen, algorithm) ? "" : "  chosen");
+    fprintf(stderr, "%s\n", strcmp(l->chosen, c->name) ? "" : "  chosen");
 }
 
 /* A message as a JSON string. */
@@ -185,36 +200,55 @@ static void print_message(const char *text) {
     putchar('"');
 }
 
-static void run_row(bench *b, const layer *l, const char *algorithm) {
-    static double seconds[MOST_RUNS];
-    clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
-    clconv_plan *plan = NULL;
-    clconv_tensors tensors = {
-        .input = {l->input, 0}, .weights = {l->weights_memory, 0}, .output = {l->output, 0}};
-    options.algorithm = algorithm;
+static void begin_row(bench *b, const layer *l, const char *name) {
     printf("%s\n {\"layer\": \"%s\", \"batch\": %d, \"type\": \"%s\", \"direction\": \"%s\", "
            "\"algorithm\": \"%s\", \"rounds\": %s, \"chosen\": %s, ",
-           b->has_printed ? "," : "", l->problem.name, b->o.batch, b->o.type, b->o.direction,
-           algorithm, clconv_algorithm_rounds(algorithm) ? "true" : "false",
-           strcmp(l->chosen, algorithm) ? "false" : "true");
+           b->has_printed ? "," : "", l->problem.name, b->o.batch, b->o.type, b->o.direction, name,
+           clconv_algorithm_rounds(name) ? "true" : "false",
+           strcmp(l->chosen, name) ? "false" : "true");
     b->has_printed = 1;
-    if (clconv_plan_create(&plan, b->device, &l->problem, &options)) {
+}
+
+static void time_candidate(const bench *b, const layer *l, const candidate *c) {
+    static double seconds[MOST_RUNS];
+    const double wall = time_calls(seconds, b, l, c);
+    print_times(b, l, c, seconds, wall);
+    fflush(stdout);
+}
+
+static void run_row(bench *b, const layer *l, const char *algorithm) {
+    clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
+    candidate c = {
+        algorithm,
+        NULL,
+        {.input = {l->input, 0}, .weights = {l->weights_memory, 0}, .output = {l->output, 0}}};
+    options.algorithm = algorithm;
+    begin_row(b, l, algorithm);
+    if (clconv_plan_create(&c.plan, b->device, &l->problem, &options)) {
         printf("\"refusal\": ");
         print_message(clconv_last_message());
         putchar('}');
         return;
     }
     if (!clconv_tensor_is_computed(&l->problem, CLCONV_WEIGHTS))
-        require_ok(clconv_plan_pack_weights(plan, l->weights));
-    size_t workspace = clconv_plan_workspace_size(plan);
+        require_ok(clconv_plan_pack_weights(c.plan, l->weights));
+    size_t workspace = clconv_plan_workspace_size(c.plan);
     if (workspace)
-        tensors.workspace.memory = make_buffer(b, workspace, NULL);
-    const double wall = time_calls(seconds, b, plan, &tensors);
-    print_times(b, l, plan, seconds, wall);
-    fflush(stdout);
+        c.tensors.workspace.memory = make_buffer(b, workspace, NULL);
+    time_candidate(b, l, &c);
     if (workspace)
-        clReleaseMemObject(tensors.workspace.memory);
-    clconv_plan_destroy(plan);
+        clReleaseMemObject(c.tensors.workspace.memory);
+    clconv_plan_destroy(c.plan);
+}
+
+/* Beside the library's own rows; a peer is not one of those among which a plan chooses. */
+static void run_clblast(bench *b, const layer *l) {
+    const candidate c = {.name = "CLBlastSconvgemm"};
+    if (!clblast_computes(&l->problem))
+        return;
+    begin_row(b, l, c.name);
+    printf("\"peer\": \"clblast\", ");
+    time_candidate(b, l, &c);
 }
 
 static void run_file(bench *b, const char *path) {
@@ -234,6 +268,8 @@ static void run_file(bench *b, const char *path) {
                 (!b->o.only || strcmp(b->o.only, name) == 0))
                 run_row(b, &l, name);
         }
+        if (!b->o.only)
+            run_clblast(b, &l);
         close_layer(&l);
     }
     fclose(file);

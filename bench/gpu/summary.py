@@ -9,6 +9,7 @@ that the chosen algorithm computed:
     chosen         time of a call with the algorithm that a plan chooses
     over fastest   how many times as long the chosen one took as the fastest of all
     over cudnn     how many times as long the chosen one took as cuDNN in its better layout
+    over clblast   how many times as long it took as CLBlast's convgemm, on the layers that this computes
 
 In f32 algorithms that round operands to tf32 are left out; lines of tf32 have the fastest of all
 instead of the chosen, beside cuDNN with TF32 on. Times are the device's, or where its clock stands
@@ -26,24 +27,29 @@ def mean(values):
 
 
 def read(folder):
-    """Rows of every file, by (type, direction, batch) and layer; and cuDNN's best."""
+    """Rows of every file, by (type, direction, batch) and layer; cuDNN's best; and CLBlast's."""
     rows = collections.defaultdict(lambda: collections.defaultdict(list))
-    cudnn = {}
+    cudnn, clblast = {}, {}
     for path in sorted(glob.glob(folder + "/rows-*.json")):
         for row in json.load(open(path)):
-            if "refusal" not in row:
-                row["time"] = row["median"] or row["wall"]
-                rows[row["type"], row["direction"], row["batch"]][row["layer"]].append(row)
+            if "refusal" in row:
+                continue
+            row["time"] = row["median"] or row["wall"]
+            key = row["type"], row["direction"], row["batch"]
+            if row.get("peer") == "clblast":
+                clblast[(*key, row["layer"])] = row["time"]
+            else:
+                rows[key][row["layer"]].append(row)
     for path in sorted(glob.glob(folder + "/cudnn-*.json")):
         for row in json.load(open(path))["rows"]:
             key = row["precision"], row["direction"], row["batch"], row["layer"]
             cudnn[key] = min(row["median"], cudnn.get(key, math.inf))
-    return rows, cudnn
+    return rows, cudnn, clblast
 
 
-def summarize(layers, key, cudnn, may_round):
+def summarize(layers, key, cudnn, clblast, may_round):
     """One line, or None where there is nothing to tell."""
-    times, over_fastest, over_cudnn = [], [], []
+    times, over_fastest, over_cudnn, over_clblast = [], [], [], []
     for layer, all_rows in layers.items():
         rows = [row for row in all_rows if may_round or not row["rounds"]]
         fastest = min((row["time"] for row in rows), default=None)
@@ -55,23 +61,25 @@ def summarize(layers, key, cudnn, may_round):
         peer = cudnn.get(("tf32" if may_round else key[0], *key[1:], layer))
         if peer:
             over_cudnn.append(chosen / peer)
+        if (*key, layer) in clblast:
+            over_clblast.append(chosen / clblast[(*key, layer)])
     if not times:
         return None
     label = "tf32" if may_round else key[0]
     return [label, key[1], str(key[2]), str(len(times)), f"{mean(times) * 1e6:.1f}",
-            f"{mean(over_fastest):.2f}", f"{mean(over_cudnn):.2f}" if over_cudnn else "-"]
+            f"{mean(over_fastest):.2f}", *(f"{mean(over):.2f}" if over else "-" for over in (over_cudnn, over_clblast))]
 
 
 def main():
     if len(sys.argv) != 2:
         print("usage: bench/gpu/summary.py FOLDER", file=sys.stderr)
         sys.exit(2)
-    rows, cudnn = read(sys.argv[1])
-    lines = [["type", "direction", "batch", "layers", "chosen, us", "over fastest", "over cudnn"]]
+    rows, cudnn, clblast = read(sys.argv[1])
+    lines = [["type", "direction", "batch", "layers", "chosen, us", "over fastest", "over cudnn", "over clblast"]]
     for key in sorted(rows):
-        lines.append(summarize(rows[key], key, cudnn, False))
+        lines.append(summarize(rows[key], key, cudnn, clblast, False))
         if any(row["rounds"] for layer in rows[key].values() for row in layer):
-            lines.append(summarize(rows[key], key, cudnn, True))
+            lines.append(summarize(rows[key], key, cudnn, clblast, True))
     lines = [line for line in lines if line]
     if len(lines) == 1:
         print("summary: nothing was timed", file=sys.stderr)
