@@ -1,8 +1,9 @@
 /*
  * The gradient of the input and transposed convolution as forward convolutions: the results of a
- * phase meet the same taps, one element of the source apart, so that with the weights rearranged,
- * channels exchanged and the kernel turned around, any forward row computes them on views of the
- * same tensors. With stride 1 there is one phase and with it one convolution.
+ * phase meet the same taps, one element of the source apart, so that with channels exchanged and
+ * the kernel turned around, any forward row computes them on views of the same tensors. On CPUs the
+ * weights are a view as well; elsewhere, and where groups leave no single distance between their
+ * rows, they are rearranged first. With stride 1 there is one phase and with it one convolution.
  */
 #include "arithmetic.h"
 #include "call.h"
@@ -32,8 +33,8 @@ typedef struct phase {
 typedef struct phases_state {
     phase phases[MOST_PHASES];
     size_t count;
-    cl_kernel kernels[KERNELS];
-    size_t block; /* channels of a work-item of phases_pack, on either side */
+    cl_kernel kernels[KERNELS]; /* PACK is NULL where the weights are read in place */
+    size_t block;               /* channels of a work-item of phases_pack, on either side */
     clconv__kernel_scalars scalars;
 } phases_state;
 
@@ -76,6 +77,20 @@ static int forward_of(clconv_problem *f, size_t *source_at, const clconv__walk *
         if (!forward_axis(f, source_at, w, axis))
             return 0;
     return 1;
+}
+
+/* The phase's weights where they are; 0 where they must be rearranged. */
+static int view_weights(clconv__weights_view *view, const clconv__walk *w,
+                        const clconv_device *device) {
+    *view = (clconv__weights_view){w->w_first, w->w_row, w->w_channel, {0}};
+    if (w->rows == 1)
+        view->row = w->w_group;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        view->first += (ptrdiff_t)(w->taps[axis] - !!w->taps[axis]) * w->w[axis];
+        view->tap[axis] = -w->w[axis];
+    }
+    return device->info.kind == CLCONV_KIND_CPU &&
+           (w->groups == 1 || w->w_group == view->row * (ptrdiff_t)w->rows);
 }
 
 /* ---- the row that computes it ---- */
@@ -125,7 +140,9 @@ static double seconds_with(const clconv__request *r, const char *name) {
         clconv__walk w;
         size_t source_at;
         clconv__walk_of(&w, r->problem, &r->g, i);
+        clconv__weights_view view;
         clconv__request request = {.problem = &forward, .device = r->device};
+        request.weights = view_weights(&view, &w, r->device) ? &view : NULL;
         seconds += 1e-5 + 1e-9 * (double)clconv__walk_products(&w) * (double)(w.rows * w.groups);
         if (!forward_of(&forward, &source_at, &w, r) || clconv__geometry_of(&request.g, &forward))
             continue;
@@ -245,9 +262,10 @@ static void destroy(clconv_plan *plan) {
 
 /* Rows that need too much workspace are passed over. */
 static clconv_status plan_forward(clconv_plan **inner, const clconv_plan *plan,
-                                  const clconv_problem *forward, const char *name) {
+                                  const clconv_problem *forward, const clconv__weights_view *view,
+                                  const char *name) {
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
-    clconv__request request = {.problem = forward, .device = plan->request.device};
+    clconv__request request = {.problem = forward, .device = plan->request.device, .weights = view};
     int tried[CLCONV__MOST_ALGOS] = {0};
     clconv_status status = clconv__geometry_of(&request.g, forward);
     const clconv__algo *algo;
@@ -255,7 +273,8 @@ static clconv_status plan_forward(clconv_plan **inner, const clconv_plan *plan,
     while (!status && (algo = inner_row(&request, name, tried))) {
         tried[algo - clconv__algos] = 1;
         options.algorithm = algo->name;
-        status = clconv__plan_create(inner, request.device, forward, &options, NULL);
+        status = clconv__plan_create(inner, request.device, forward, &options,
+                                     &(clconv__choice){.algo = algo, .weights = view});
         if (status != CLCONV_UNSUPPORTED)
             return status;
         status = CLCONV_OK;
@@ -290,18 +309,20 @@ static clconv_status add_phase(clconv_plan *plan, const char *name, size_t *weig
     phase *f = &state->phases[state->count];
     clconv_problem forward;
     clconv__walk w;
+    clconv__weights_view view;
     clconv__walk_of(&w, &plan->problem, &plan->request.g, state->count++);
     describe(f, plan, &w);
     if (!forward_of(&forward, &f->source_at, &w, &plan->request))
         return CLCONV_OK;
-    clconv_status status = plan_forward(&f->plan, plan, &forward, name);
+    const int is_view = view_weights(&view, &w, plan->request.device);
+    clconv_status status = plan_forward(&f->plan, plan, &forward, is_view ? &view : NULL, name);
     if (status)
         return status;
     const size_t workspace = clconv__plan_workspace(f->plan);
     if (workspace > plan->workspace)
         plan->workspace = clconv__round_up(workspace, 64);
     f->weights_at = *weights;
-    *weights += f->filter * w.rows * w.groups;
+    *weights += is_view ? 0 : f->filter * w.rows * w.groups;
     return CLCONV_OK;
 }
 
@@ -319,8 +340,9 @@ static clconv_status create_with(clconv_plan *plan, const char *name) {
     state->block = plan->request.device->info.kind == CLCONV_KIND_CPU ? 16 : 1;
     snprintf(options, sizeof options, " -DBLOCK=%zu", state->block);
     for (int i = 0; i < KERNELS && !status; ++i)
-        status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "phases.cl",
-                                     kernel_names[i], NULL, options);
+        if (i != PACK || weights)
+            status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "phases.cl",
+                                         kernel_names[i], NULL, options);
     if (status) {
         destroy(plan);
         return status;
@@ -407,7 +429,9 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
     clconv_buffer packed = {plan->packed, 0};
     clconv__call call;
     clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
-    if (!status && !packed.memory) {
+    if (!plan->packed_bytes)
+        packed = tensors->weights;
+    else if (!status && !packed.memory) {
         const size_t offset = tensors->workspace.offset + plan->workspace;
         packed.memory = tensors->workspace.memory;
         packed.offset = offset / clconv_type_size(plan->problem.type);

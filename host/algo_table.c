@@ -607,6 +607,8 @@ static int refuses_clblast(char refusal[CLCONV_REFUSAL_SIZE], const clconv__requ
         return refuse(refusal, "type %s is not f32 or f64", clconv__type_names[p->type]);
     if (p->weights_layout != CLCONV_OIHW)
         return refuse(refusal, "weights are ohwi, but its matrix needs oihw");
+    if (r->weights)
+        return refuse(refusal, "the weights are part of another tensor, but its matrix needs oihw");
     return 0;
 }
 

@@ -9,7 +9,8 @@
 
 #include <stdlib.h>
 
-enum { TAPS = 16 }; /* that are packed at a time */
+enum { TAPS = 16, CHANNELS = 16 }; /* that are packed at a time, of filters and of turned ones */
+enum { TURNED_SPAN = 64 };         /* the longest turned filter that is packed in vectors */
 enum { PACK, PAD, PANELS, MULTIPLY, STAGES };
 static const char *const stage_names[STAGES] = {"vector_pack", "vector_pad", "vector_panels",
                                                 "vector"};
@@ -19,6 +20,7 @@ typedef struct vector_state {
     cl_mem tap_from;                      /* where each tap reads, seen from the first */
     size_t whole[CLCONV_SPATIAL_AXES];    /* extents of a padded plane */
     size_t tiles, blocks;                 /* of pixels, and of all groups' channels */
+    int is_turned;                        /* PACK is vector_pack_turned */
     clconv__kernel_geometry from, copied; /* the input's own strides, and the copy's */
     size_t channel_step;                  /* elements between the channels of a tap */
     size_t phases;                        /* that rows of padded planes are split into */
@@ -143,6 +145,17 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], vector_state *state, clconv_
     clconv__pack_geometry(&state->copied, plan, fields);
 }
 
+/* Whether the filters of one input channel lie side by side, so that vectors can turn them. */
+static int has_turned_filters(const clconv__request *r) {
+    const clconv__weights_view *view = r->weights;
+    ptrdiff_t span = 1;
+    if (!view || view->row < 1)
+        return 0;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        span += (ptrdiff_t)(r->problem->kernel[axis] - 1) * labs(view->tap[axis]);
+    return view->row == 1 || span <= TURNED_SPAN;
+}
+
 /* Whether a stage has work to do. */
 static int is_needed(const clconv_plan *plan, const clconv__tile *tile, int stage) {
     const int has_panels = tile->value[2] == CLCONV__IN_PANEL;
@@ -198,13 +211,16 @@ static clconv_status create(clconv_plan *plan) {
     state->tiles = g->pixels / width * clconv__divide_up(width, tile->value[1]);
     state->blocks = plan->problem.groups * clconv__divide_up(g->out_per_group, channels);
     plan->packed_bytes = state->blocks * g->taps * channels * sizeof(float);
+    state->is_turned = has_turned_filters(&plan->request);
     lay_out(fields, state, plan, tile);
     clconv__pack_scalars(&state->scalars, &plan->problem);
     status = make_taps(state, plan, fields);
     for (int i = 0; i < STAGES && !status; ++i)
         if (is_needed(plan, tile, i))
             status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "vector.cl",
-                                         stage_names[i], tile, launch.options);
+                                         i == PACK && state->is_turned ? "vector_pack_turned"
+                                                                       : stage_names[i],
+                                         tile, launch.options);
     if (status)
         destroy(plan);
     return status;
@@ -220,8 +236,10 @@ static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offse
         {sizeof(cl_mem), &packed},
         {sizeof at, &at},
     };
-    const clconv__range range = {
-        {clconv__divide_up(call->plan->request.g.taps, TAPS), state->blocks, 1}, 1};
+    const clconv__geometry *g = &call->plan->request.g;
+    const size_t pieces = state->is_turned ? clconv__divide_up(g->in_per_group, CHANNELS)
+                                           : clconv__divide_up(g->taps, TAPS);
+    const clconv__range range = {{pieces, state->blocks, 1}, 1};
     return clconv__call_kernel(call, state->kernels[PACK], &range, arguments,
                                sizeof arguments / sizeof arguments[0], NULL);
 }
