@@ -404,6 +404,79 @@ static double seconds_lines(const clconv__request *r, const clconv__tile *tile) 
            bands * (5e-8 + floats * 0.06e-9) / units;
 }
 
+/* ---- lines_data ---- */
+
+/* Channels and vectors of a register tile; the last, rows of a band, is no macro. */
+static const char *const lines_data_macros[] = {"OC", "VECTORS", NULL};
+static const clconv__tile lines_data_tiles[] = {
+    {{3, 4, 16}}, {{3, 4, 4}}, {{1, 2, 16}}, {{1, 1, 16}}, {{1, 1, 1}}, {{0}},
+};
+
+/* Floats of local memory. */
+static double lines_data_floats(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const double sources = 16 * (double)tile->value[1];
+    const double vectors = ceil(ceil((double)r->g.output[2] / 2) / sources);
+    const double rows = floor((double)(tile->value[2] + p->kernel[1] - 2) / (double)p->stride[1]);
+    const double shifts = (double)(p->kernel[2] / 2 + 1);
+    return (double)r->g.in_per_group * (rows + 1) * (vectors * sources + shifts);
+}
+
+static int launch_lines_data(clconv__launch *l, const clconv__request *r,
+                             const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const size_t tap = r->g.weights_stride[4];
+    const double bytes = lines_data_floats(r, tile) * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size)
+        return 0;
+    snprintf(l->options, sizeof l->options, " -DKERNEL_W=%zu -DPARITY=%zu -DW_STEP=%s",
+             p->kernel[2], p->pad_begin[2] % 2,
+             tap > 1 && p->kernel[2] > 1     ? "g.w_w"
+             : p->mode == CLCONV_CONVOLUTION ? "-1"
+                                             : "1");
+    l->step = tile->value[2];
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    l->global[0] = clconv__divide_up(r->g.output[1], l->step);
+    l->global[1] = lines_workers(r, l->global[0]);
+    l->global[2] = p->batch;
+    return 1;
+}
+
+static int refuses_lines_data(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    enum { WIDEST = 11 };
+    const clconv_problem *p = r->problem;
+    if (p->stride[2] != 2)
+        return refuse(refusal, "the stride along rows is %zu, but it takes 2", p->stride[2]);
+    if (p->kernel[0] != 1 || p->pad_begin[0] || r->g.input[0] != 1 || r->g.output[0] != 1)
+        return refuse(refusal, "the problem is 3-D");
+    if (p->kernel[2] > WIDEST)
+        return refuse(refusal, "the kernel is %zu wide, but it takes up to %d", p->kernel[2],
+                      WIDEST);
+    for (int axis = 1; axis < CLCONV_SPATIAL_AXES; ++axis)
+        if (p->dilation[axis] != 1 && p->kernel[axis] != 1)
+            return refuse(refusal, "dilation is %zu on axis %c, but must be 1", p->dilation[axis],
+                          "dhw"[axis]);
+    return refuses_types(refusal, r);
+}
+
+/* Sums, and the copy into local memory. */
+static double seconds_lines_data(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const unsigned *v = tile->value;
+    const size_t rows = v[2] < r->g.output[1] ? v[2] : r->g.output[1];
+    const double bands =
+        (double)clconv__divide_up(r->g.output[1], rows) * (double)p->groups * (double)p->batch;
+    const double floats = lines_data_floats(r, tile);
+    const double useful = filled(clconv__divide_up(r->g.output[2], 2), 16 * (size_t)v[1]) *
+                          filled(r->g.out_per_group, v[0]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double busy = bands < units ? bands : units;
+    return 1e-5 + seconds_at(r, (v[0] > 1 ? 1e11 : 3e10) * useful, 1e9) * units / busy +
+           bands * (1e-7 + floats * 0.1e-9) / units;
+}
+
 /* ---- winograd ---- */
 
 /* The last value, groups of TILES tiles that a work-item multiplies, is no macro. */
@@ -689,6 +762,9 @@ const clconv__algo clconv__algos[] = {
     {"weights_gemm", CLCONV__FOR_CPU, CLCONV__ON_WEIGHTS,
      &clconv__weights_gemm_ops, refuses_vector, NULL,
      seconds_weights_gemm, weights_gemm_macros, weights_gemm_tiles, launch_weights_gemm},
+    {"lines_data", CLCONV__FOR_CPU, CLCONV__ON_GATHERED,
+     &clconv__kernel_ops, refuses_lines_data, NULL,
+     seconds_lines_data, lines_data_macros, lines_data_tiles, launch_lines_data},
     {"phases", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
      &clconv__phases_ops, clconv__phases_refuses, NULL,
      clconv__phases_seconds, NULL, NULL, NULL},
