@@ -477,6 +477,64 @@ static double seconds_lines_data(const clconv__request *r, const clconv__tile *t
            bands * (1e-7 + floats * 0.1e-9) / units;
 }
 
+/* ---- lines_weights ---- */
+
+/* Kernel rows whose sums lie in registers; the last, rows of a band, is no macro. */
+static const char *const lines_weights_macros[] = {"ROWS", NULL};
+static const clconv__tile lines_weights_tiles[] = {{{3, 16}}, {{0}}};
+
+static int launch_lines_weights(clconv__launch *l, const clconv__request *r,
+                                const clconv__tile *tile) {
+    enum { LANES = 16 };
+    const clconv_problem *p = r->problem;
+    const double rows = (double)clconv__round_up(p->kernel[1], tile->value[0]);
+    const double sums = (double)r->g.in_per_group * rows * (double)p->kernel[2] + LANES;
+    const double bytes = sums * LANES * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size)
+        return 0;
+    snprintf(l->options, sizeof l->options, " -DKERNEL_W=%zu -DSTRIDE_W=%zu", p->kernel[2],
+             p->stride[2]);
+    l->step = tile->value[1];
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    l->global[0] = r->g.out_per_group;
+    l->global[1] = lines_workers(r, l->global[0]);
+    l->global[2] = 1;
+    return 1;
+}
+
+static int refuses_lines_weights(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    enum { WIDEST = 7 };
+    const clconv_problem *p = r->problem;
+    if (p->type != CLCONV_F32)
+        return refuse(refusal, "type %s is not f32", clconv__type_names[p->type]);
+    if (p->kernel[0] != 1 || p->pad_begin[0] || r->g.input[0] != 1 || r->g.output[0] != 1)
+        return refuse(refusal, "the problem is 3-D");
+    if (p->stride[2] > 2 || (p->dilation[2] != 1 && p->kernel[2] > 1))
+        return refuse(refusal,
+                      "along rows the stride is %zu and the dilation %zu, but it takes up "
+                      "to 2 and 1",
+                      p->stride[2], p->dilation[2]);
+    if (p->kernel[2] > WIDEST)
+        return refuse(refusal, "the kernel is %zu wide, but it takes up to %d", p->kernel[2],
+                      WIDEST);
+    if (r->g.input_stride[4] != 1 || r->g.output_stride[4] != 1)
+        return refuse(refusal, "neighbours in a row do not lie side by side");
+    return 0;
+}
+
+/* Sums, with the lanes that rows do not fill, and those of lanes at the end. */
+static double seconds_lines_weights(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const double useful = filled(r->g.output[2], 16) * filled(p->kernel[1], tile->value[0]);
+    const double weights =
+        (double)p->out_channels * (double)r->g.in_per_group * (double)(p->kernel[1] * p->kernel[2]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double busy = p->out_channels < units ? (double)p->out_channels / units : 1;
+    return 1e-5 + (seconds_at(r, 3e10 * useful, 1e9) + weights * 6e-9 / units) / busy;
+}
+
 /* ---- winograd ---- */
 
 /* The last value, groups of TILES tiles that a work-item multiplies, is no macro. */
@@ -765,6 +823,9 @@ const clconv__algo clconv__algos[] = {
     {"lines_data", CLCONV__FOR_CPU, CLCONV__ON_GATHERED,
      &clconv__kernel_ops, refuses_lines_data, NULL,
      seconds_lines_data, lines_data_macros, lines_data_tiles, launch_lines_data},
+    {"lines_weights", CLCONV__FOR_CPU, CLCONV__ON_WEIGHTS,
+     &clconv__weights_ops, refuses_lines_weights, NULL,
+     seconds_lines_weights, lines_weights_macros, lines_weights_tiles, launch_lines_weights},
     {"phases", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
      &clconv__phases_ops, clconv__phases_refuses, NULL,
      clconv__phases_seconds, NULL, NULL, NULL},

@@ -1,0 +1,179 @@
+/*
+ * The gradient of the weights on CPUs, where a group has few input channels: depthwise layers above all.
+ * A weight's sum runs over the places of the output in vectors of 16 neighbours, whose lanes are added
+ * last: nothing is rearranged. The sums of ROWS rows of the kernel stay in registers while a band of
+ * `step` output rows passes, and lie in local memory between the bands. A work-item has one output
+ * channel of a group, and of every so many groups. Global size (channels of a group, work-items for the
+ * groups).
+ */
+#ifndef ROWS
+#define ROWS 3
+#endif
+#ifndef KERNEL_W
+#define KERNEL_W 3
+#endif
+#ifndef STRIDE_W
+#define STRIDE_W 1
+#endif
+#define SPAN (16 * STRIDE_W + KERNEL_W) /* inputs that 16 outputs meet, at most */
+
+/* Whether `span` elements from `first` of each row of a channel lie in their tensor. */
+static inline int is_within(index_t channel, index_t first, index_t span, index_t rows, index_t h,
+                            index_t end) {
+    return channel + first >= 0 && channel + (rows - 1) * h + first + span <= end;
+}
+
+/* values[k] = what 16 outputs meet with tap k, or zero. */
+#if STRIDE_W == 1
+#define TAKE(space, from)                                                                          \
+    for (int k = 0; k < KERNEL_W; ++k)                                                             \
+        values[k] = select((float16)0, LOAD16(space, (from) + k), is_inside[k]);
+#else
+#define TAKE(space, from)                                                                          \
+    for (int k = 0; k < KERNEL_W; k += 2) {                                                        \
+        const float16 a = LOAD16(space, (from) + k), b = LOAD16(space, (from) + k + 16);           \
+        values[k] = select((float16)0, EVEN16(a, b), is_inside[k]);                                \
+        if (k + 1 < KERNEL_W)                                                                      \
+            values[k + 1] = select((float16)0, ODD16(a, b), is_inside[k + 1]);                     \
+    }
+#endif
+
+/* Of the row that begins at `row`; `first` is the column that tap 0 of the first output meets. */
+static inline void take_row(float16 values[KERNEL_W], geometry g, global const float *restrict x,
+                            index_t row, index_t first, int has_room,
+                            const int16 is_inside[KERNEL_W]) {
+    if (has_room) {
+        #pragma unroll
+        TAKE(global, x + row + first)
+        return;
+    }
+    float line[SPAN];
+    for (index_t i = 0; i < SPAN; ++i) {
+        const index_t column = first + i;
+        line[i] = column >= 0 && column < g.in_w ? x[row + column] : 0.0f;
+    }
+    #pragma unroll
+    TAKE(private, line)
+}
+
+/* Up to 16 neighbouring gradients. */
+static inline float16 take_gradients(global const float *restrict y, index_t from, index_t count,
+                                     int has_room, int16 is_there) {
+    if (has_room)
+        return select((float16)0, LOAD16(global, y + from), is_there);
+    float lanes[16];
+    for (index_t i = 0; i < 16; ++i)
+        lanes[i] = i < count ? y[from + i] : 0.0f;
+    return LOAD16(private, lanes);
+}
+
+/* Where a work-item reads: an input and an output channel of a picture, and a band of rows. */
+typedef struct {
+    index_t x, y;
+    index_t first_h, end_h, kernel_h; /* the last: the first row of the kernel */
+    int has_room;                     /* vectors that leave a row stay in the tensors */
+} piece;
+
+static inline void add_band(float16 sums[ROWS][KERNEL_W], geometry g,
+                            global const float *restrict x, global const float *restrict y,
+                            const piece *p) {
+    const int16 lane = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (index_t w = 0; w < g.out_w; w += 16) {
+        const index_t first = w * STRIDE_W - g.pad_w, count = min(g.out_w - w, (index_t)16);
+        const int16 is_there = lane < (int16)(int)count;
+        int16 is_inside[KERNEL_W];
+        #pragma unroll
+        for (int k = 0; k < KERNEL_W; ++k) {
+            const int16 column = lane * STRIDE_W + (int16)(int)(first + k);
+            is_inside[k] = is_there & (column >= 0) & (column < (int16)(int)g.in_w);
+        }
+        for (index_t h = p->first_h; h < p->end_h; ++h) {
+            const float16 gradient =
+                take_gradients(y, p->y + h * g.y_h + w, count, p->has_room, is_there);
+            #pragma unroll
+            for (int r = 0; r < ROWS; ++r) {
+                const index_t k = p->kernel_h + r;
+                const index_t in_h = h * g.stride_h + k * g.dilation_h - g.pad_h;
+                float16 values[KERNEL_W];
+                if (k >= g.kernel_h || in_h < 0 || in_h >= g.in_h)
+                    continue;
+                take_row(values, g, x, p->x + in_h * g.x_h, first, p->has_room, is_inside);
+                #pragma unroll
+                for (int i = 0; i < KERNEL_W; ++i)
+                    sums[r][i] += gradient * values[i];
+            }
+        }
+    }
+}
+
+/* The same for the sums of one input channel, which lie in memory: all[h][w]. */
+static inline void add_channel(local float *restrict all, geometry g,
+                               global const float *restrict x, global const float *restrict y,
+                               piece *p) {
+    for (p->kernel_h = 0; p->kernel_h < g.kernel_h; p->kernel_h += ROWS) {
+        local float *from = all + p->kernel_h * KERNEL_W * 16;
+        float16 sums[ROWS][KERNEL_W];
+        #pragma unroll
+        for (int i = 0; i < ROWS * KERNEL_W; ++i)
+            sums[i / KERNEL_W][i % KERNEL_W] = LOAD16(local, from + i * 16);
+        add_band(sums, g, x, y, p);
+        #pragma unroll
+        for (int i = 0; i < ROWS * KERNEL_W; ++i)
+            STORE16(local, sums[i / KERNEL_W][i % KERNEL_W], from + i * 16);
+    }
+}
+
+/* all[i] = the sum of the lanes of vector i, of 16 vectors at a time. */
+static inline void add_lanes(local float *restrict all, index_t vectors) {
+    for (index_t i = 0; i < vectors; i += 16) {
+        float16 lanes[16];
+        #pragma unroll
+        for (int k = 0; k < 16; ++k)
+            lanes[k] = LOAD16(local, all + (i + k) * 16);
+        transpose16(lanes);
+        #pragma unroll
+        for (int half_of = 8; half_of > 0; half_of /= 2)
+            #pragma unroll
+            for (int k = 0; k < half_of; ++k)
+                lanes[k] += lanes[k + half_of];
+        STORE16(local, lanes[0], all + i);
+    }
+}
+
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+lines_weights(const geometry g, const offsets at, const scalars s, global const float *restrict x,
+              global const float *restrict y, global float *w, local float *restrict all) {
+    const index_t o = (index_t)get_global_id(0);
+    const index_t rows = (g.kernel_h + ROWS - 1) / ROWS * ROWS; /* with those that are none */
+    const index_t vectors = (g.in_per_group * rows * KERNEL_W + 15) / 16 * 16;
+    const index_t x_end = (g.batch - 1) * g.x_n + (g.groups * g.in_per_group - 1) * g.x_c +
+                          (g.in_h - 1) * g.x_h + g.in_w;
+    const index_t y_end = (g.batch - 1) * g.y_n + (g.groups * g.out_per_group - 1) * g.y_c +
+                          (g.out_h - 1) * g.y_h + g.out_w;
+    const index_t last_w = (g.out_w - 1) / 16 * 16; /* where the last vector of a row begins */
+    piece p;
+    for (index_t group = (index_t)get_global_id(1); group < g.groups;
+         group += (index_t)get_global_size(1)) {
+        const index_t channel = group * g.out_per_group + o;
+        for (index_t i = 0; i < vectors; ++i)
+            STORE16(local, (float16)0, all + i * 16);
+        for (index_t n = 0; n < g.batch; ++n)
+            for (p.first_h = 0; p.first_h < g.out_h; p.first_h = p.end_h) {
+                p.end_h = min(p.first_h + g.step, g.out_h);
+                p.y = n * g.y_n + channel * g.y_c;
+                for (index_t c = 0; c < g.in_per_group; ++c) {
+                    p.x = n * g.x_n + (group * g.in_per_group + c) * g.x_c;
+                    p.has_room = is_within(p.y, last_w, 16, g.out_h, g.y_h, y_end) &&
+                                 is_within(p.x, -g.pad_w, last_w * STRIDE_W + SPAN, g.in_h, g.x_h,
+                                           x_end);
+                    add_channel(all + c * rows * KERNEL_W * 16, g, x + at.x, y + at.y, &p);
+                }
+            }
+        add_lanes(all, vectors);
+        for (index_t c = 0; c < g.in_per_group; ++c)
+            for (index_t h = 0; h < g.kernel_h; ++h)
+                for (index_t k = 0; k < KERNEL_W; ++k)
+                    finish(all[(c * rows + h) * KERNEL_W + k], s, w, w, w + at.w, channel,
+                           channel * g.w_o + c * g.w_i + g.w_start + h * g.w_h + k * g.w_w);
+    }
+}
