@@ -97,16 +97,16 @@ static int view_weights(clconv__weights_view *view, const clconv__walk *w,
 
 /*
  * A forward row as a part of this one rearranges the weights at every call, which its own estimate
- * leaves out. Seconds for each weight were measured with PoCL: Winograd's scattered stores are slow
- * once they leave the cache.
+ * leaves out. Seconds for each weight were measured with PoCL; Winograd's become four times as
+ * many.
  */
 static double forward_seconds(const clconv__algo *algo, const clconv__request *forward) {
-    const double few_weights = 1 << 16;
+    const clconv_device_info *info = &forward->device->info;
+    const unsigned units = info->compute_units ? info->compute_units : 1;
     const double weights = (double)forward->problem->out_channels * (double)forward->g.taps;
-    const double transform = weights > few_weights ? 30e-9 : 12e-9;
-    const int packs = algo->ops->pack_device && forward->device->info.kind == CLCONV_KIND_CPU;
-    return clconv__algo_seconds(algo, forward) +
-           (packs ? weights * (algo->bound ? transform : 1.5e-9) : 0);
+    const double each = algo->bound ? 3.5e-9 : forward->weights ? 0.6e-9 : 1.5e-9;
+    const int packs = algo->ops->pack_device && info->kind == CLCONV_KIND_CPU;
+    return clconv__algo_seconds(algo, forward) + (packs ? weights * each / units : 0);
 }
 
 /* Of the forward rows that sum products the fastest that was not tried, or the named one. */
@@ -143,7 +143,9 @@ static double seconds_with(const clconv__request *r, const char *name) {
         clconv__weights_view view;
         clconv__request request = {.problem = &forward, .device = r->device};
         request.weights = view_weights(&view, &w, r->device) ? &view : NULL;
-        seconds += 1e-5 + 1e-9 * (double)clconv__walk_products(&w) * (double)(w.rows * w.groups);
+        seconds += 1e-5;
+        if (!request.weights)
+            seconds += 1e-9 * (double)clconv__walk_products(&w) * (double)(w.rows * w.groups);
         if (!forward_of(&forward, &source_at, &w, r) || clconv__geometry_of(&request.g, &forward))
             continue;
         const clconv__algo *algo = inner_row(&request, name, none_tried);
