@@ -26,7 +26,7 @@ typedef struct phase {
     size_t source_at, result_at; /* elements from the tensors' first ones to the phase's */
     size_t weights_at;           /* elements behind the first packed one */
     size_t filter;               /* packed weights of a result channel */
-    size_t pixels;
+    size_t rows;
     clconv__kernel_geometry geometry; /* of phases_pack, or of phases_empty */
 } phase;
 
@@ -302,7 +302,7 @@ static void describe(phase *f, const clconv_plan *plan, const clconv__walk *w) {
     }
     clconv__pack_geometry(&f->geometry, plan, fields);
     f->filter = clconv__walk_products(w);
-    f->pixels = clconv__walk_places(w);
+    f->rows = w->count[0] * w->count[1];
     f->result_at = (size_t)w->y_first;
 }
 
@@ -405,9 +405,9 @@ static clconv_status finish_empty(clconv__call *call, const phase *f, cl_event *
         {state->scalars.size, &state->scalars.values}, {sizeof(cl_mem), &t->bias.memory},
         {sizeof(cl_mem), &t->residual.memory},         {sizeof(cl_mem), &t->output.memory},
     };
+    const size_t items = state->block > 1 ? 1 : clconv__line_group(call->plan);
     const clconv__range range = {
-        {f->pixels, result_channels(call->plan), call->plan->problem.batch},
-        clconv__line_group(call->plan)};
+        {items, f->rows, result_channels(call->plan) * call->plan->problem.batch}, items};
     return clconv__call_kernel(call, state->kernels[EMPTY], &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }
