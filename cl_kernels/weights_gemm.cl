@@ -69,38 +69,46 @@ kernel void weights_gemm_pack(const geometry g, const offsets at, global const y
         }
 }
 
-/* Where the first output's inputs of PLACES weights lie; those beyond the last repeat it. */
-static inline void find_places(index_t x_from[PLACES], geometry g, index_t place, index_t places) {
+/* Where the first output's inputs of `count` weights lie; those beyond the last repeat it. */
+static inline void find_places(index_t x_from[MOST_TILES * PLACES], geometry g, index_t place,
+                               index_t places, index_t count) {
     index_t k = place % g.kernel_w, h = place / g.kernel_w % g.kernel_h;
     index_t rest = place / g.kernel_w / g.kernel_h;
     index_t d = rest % g.kernel_d, c = rest / g.kernel_d;
-    #pragma unroll
-    for (int i = 0; i < PLACES; ++i, ++place) {
-        const int is_last = place + 1 >= places;
+    for (index_t i = 0; i < count; ++i, ++place) {
         x_from[i] = c * g.x_c + d * g.dilation_d * g.x_d + h * g.dilation_h * g.x_h +
                     k * g.dilation_w * g.x_w;
-        k += !is_last;
-        const int ends_row = k == g.kernel_w;
-        k = ends_row ? 0 : k;
-        h += ends_row;
-        const int ends_plane = h == g.kernel_h;
-        h = ends_plane ? 0 : h;
-        d += ends_plane;
-        const int ends_filter = d == g.kernel_d;
-        d = ends_filter ? 0 : d;
-        c += ends_filter;
+        if (place + 1 >= places || ++k < g.kernel_w)
+            continue;
+        k = 0;
+        if (++h < g.kernel_h)
+            continue;
+        h = 0;
+        if (++d < g.kernel_d)
+            continue;
+        d = 0;
+        ++c;
     }
 }
 
-/* Adds the products of rows `first` to `end` of the output. */
+/*
+ * Adds the products of rows `first` to `end` of the output. Rows whose inputs go on where those of the
+ * row before end are one.
+ */
 static inline void add_rows(float16 sums[VECTORS][PLACES], geometry g, global const float *restrict x,
-                            const index_t x_from[PLACES], global const float *restrict packed,
+                            const index_t *from_places, global const float *restrict packed,
                             index_t first, index_t end) {
-    for (index_t row = first; row < end; ++row) {
-        index_t h = row % g.out_h, d = row / g.out_h % g.out_d, n = row / g.out_h / g.out_d;
+    const int is_line = g.stride_h * g.x_h == g.out_w * g.stride_w * g.x_w;
+    index_t h = first % g.out_h, d = first / g.out_h % g.out_d, n = first / g.out_h / g.out_d;
+    index_t x_from[PLACES];
+    #pragma unroll
+    for (int i = 0; i < PLACES; ++i)
+        x_from[i] = from_places[i];
+    while (first < end) {
+        const index_t rows = is_line ? min(end - first, g.out_h - h) : 1;
         global const float *from =
             x + n * g.x_n + d * g.stride_d * g.x_d + h * g.stride_h * g.x_h;
-        for (index_t w = 0; w < g.out_w; ++w, packed += OC, from += g.stride_w * g.x_w) {
+        for (index_t w = 0; w < rows * g.out_w; ++w, packed += OC, from += g.stride_w * g.x_w) {
             float16 gradient[VECTORS];
             #pragma unroll
             for (int v = 0; v < VECTORS; ++v)
@@ -113,11 +121,19 @@ static inline void add_rows(float16 sums[VECTORS][PLACES], geometry g, global co
                     sums[v][i] += gradient[v] * value;
             }
         }
+        first += rows;
+        h += rows;
+        if (h < g.out_h)
+            continue;
+        h = 0;
+        if (++d < g.out_d)
+            continue;
+        d = 0;
+        ++n;
     }
 }
 
 #if TYPE == TYPE_F32 && !BLENDS
-#define HAS_DIRECT_STORES 1
 /* Sums of `count` places as weights of filters that are dense. */
 static inline void store_places(float done[MOST_TILES * PLACES][OC], global float *to,
                                 index_t filter_step, index_t channels, index_t count) {
@@ -143,9 +159,9 @@ static inline void store_places(float done[MOST_TILES * PLACES][OC], global floa
 
 /*
  * partial[part][block][place][OC]; global size (items, blocks, parts), each item of `tiles` tiles of
- * places. A place is an input channel of the group and a kernel element; the x strides are those of what
- * vector_pad wrote, or of the input itself where nothing needs padding. Where is_direct, there is one
- * part, and its sums go to w: of up to MOST_TILES tiles at a time, because filters are far apart.
+ * places, at most MOST_TILES. A place is an input channel of the group and a kernel element; the x
+ * strides are those of what vector_pad wrote, or of the input itself where nothing needs padding. Where
+ * is_direct, there is one part, and its sums go to w, whose filters are far apart, in whole vectors.
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 weights_gemm(const geometry g, global const float *restrict x, const long x_at,
@@ -157,46 +173,44 @@ weights_gemm(const geometry g, global const float *restrict x, const long x_at,
     index_t group = block / ((g.out_per_group + OC - 1) / OC);
     index_t places = g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w;
     index_t all_tiles = (places + PLACES - 1) / PLACES;
-    index_t end_tile = min(first_tile + tiles, all_tiles);
+    index_t count = (min(first_tile + tiles, all_tiles) - first_tile) * PLACES;
     index_t first = part * g.step, end = min(first + g.step, rows);
-#if HAS_DIRECT_STORES
+    index_t x_from[MOST_TILES * PLACES];
     float done[MOST_TILES * PLACES][OC];
-#endif
     x += x_at + group * g.in_per_group * g.x_c;
     packed += packed_at + ((long)block * rows + first) * g.out_w * OC;
-    partial += partial_at + ((long)part * get_global_size(1) + block) * all_tiles * PLACES * OC;
-    for (index_t tile = first_tile; tile < end_tile; ++tile) {
-        index_t x_from[PLACES];
+    find_places(x_from, g, first_tile * PLACES, places, count);
+    for (index_t place = 0; place < count; place += PLACES) {
         float16 sums[VECTORS][PLACES];
-        find_places(x_from, g, tile * PLACES, places);
         #pragma unroll
         for (int v = 0; v < VECTORS; ++v)
             #pragma unroll
             for (int i = 0; i < PLACES; ++i)
                 sums[v][i] = 0;
-        add_rows(sums, g, x, x_from, packed, first, end);
+        add_rows(sums, g, x, x_from + place, packed, first, end);
         #pragma unroll
-        for (int i = 0; i < PLACES; ++i)
+        for (int v = 0; v < VECTORS; ++v)
             #pragma unroll
-            for (int v = 0; v < VECTORS; ++v)
-#if HAS_DIRECT_STORES
-                if (is_direct)
-                    STORE16(private, sums[v][i], done[(tile - first_tile) * PLACES + i] + v * 16);
-                else
-#endif
-                    STORE16(global, sums[v][i],
-                            partial + ((tile * PLACES + i) * VECTORS + v) * 16);
+            for (int i = 0; i < PLACES; ++i)
+                STORE16(private, sums[v][i], done[place + i] + v * 16);
     }
-#if HAS_DIRECT_STORES
+#if TYPE == TYPE_F32 && !BLENDS
     if (is_direct) {
         const index_t o = block % ((g.out_per_group + OC - 1) / OC) * OC;
         store_places(done,
                      w + at.w + (group * g.out_per_group + o) * g.w_o + g.w_start +
                          first_tile * PLACES,
                      g.w_o, min(g.out_per_group - o, (index_t)OC),
-                     min(places, end_tile * PLACES) - first_tile * PLACES);
+                     min(places - first_tile * PLACES, count));
+        return;
     }
 #endif
+    partial += partial_at + (((long)part * get_global_size(1) + block) * all_tiles + first_tile) *
+                                PLACES * OC;
+    for (index_t i = 0; i < count; ++i)
+        #pragma unroll
+        for (int v = 0; v < VECTORS; ++v)
+            STORE16(global, LOAD16(private, done[i] + v * 16), partial + i * OC + v * 16);
 }
 
 /* Where a channel's sums lie in a block, and the block. */

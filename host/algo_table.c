@@ -531,8 +531,9 @@ static double seconds_lines_weights(const clconv__request *r, const clconv__tile
     const double weights =
         (double)p->out_channels * (double)r->g.in_per_group * (double)(p->kernel[1] * p->kernel[2]);
     const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double rate = r->g.in_per_group == 1 ? 3e10 : 5e9; /* gradients pass once for each */
     const double busy = p->out_channels < units ? (double)p->out_channels / units : 1;
-    return 1e-5 + (seconds_at(r, 3e10 * useful, 1e9) + weights * 6e-9 / units) / busy;
+    return 1e-5 + (seconds_at(r, rate * useful, 1e9) + weights * 6e-9 / units) / busy;
 }
 
 /* ---- winograd ---- */

@@ -76,7 +76,7 @@ static size_t rows_of_part(const gemm_state *state, size_t row_floats, size_t pa
 
 /* As many as a work-item can keep, but that there is work for several processors. */
 static size_t tiles_of_item(const gemm_state *state) {
-    const size_t tiles = state->tiles * state->blocks / FEWEST_ITEMS;
+    const size_t tiles = state->tiles * state->blocks * state->parts / FEWEST_ITEMS;
     return tiles < 1 ? 1 : tiles < MOST_TILES ? tiles : MOST_TILES;
 }
 
@@ -111,7 +111,7 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], gemm_state *state, clconv_pl
     const size_t rows = rows_of_part(state, g->output[2] * channels, partial);
     state->parts = clconv__divide_up(state->rows, rows);
     state->is_direct = state->parts == 1 && has_dense_filters(p) && is_plain(p);
-    state->tiles_of_item = state->is_direct ? tiles_of_item(state) : 1;
+    state->tiles_of_item = tiles_of_item(state);
     if (plane * p->in_channels * p->batch > INT32_MAX / 2)
         plan->wide_index = 1;
     clconv__plan_fields(fields, plan, rows);

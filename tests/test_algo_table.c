@@ -150,6 +150,7 @@ static const char *const cases[] = {
     "mb9_ic5ih17iw19_oc50kh3kw3_ph1pw1_dir=backward_weights_bias_beta=1", /* several parts */
     "mb2_g3_ic9ih12iw70_oc51kh2kw5_sh1sw2_pw3_dir=backward_weights_bias",
     "ic40ih9iw8_oc50kh3kw3_ph1pw1_dir=backward_weights", /* one part */
+    "mb3_ic9ih33iw31_oc34kh1kw1_dir=backward_weights",   /* parts that begin within a picture */
     "g3_ic3ih37iw35_oc6kh4kw3_sh2sw2_dh1dw0_ph3pw2_dir=backward_weights_bias", /* several bands */
     "mb2_g2_ic4ih19iw33_oc4kh3kw3_ph1pw1_xs=3000:750:700:35:1_ys=2800:700:690:36:1_"
     "dir=backward_weights_weights=ohwi",
