@@ -1,14 +1,10 @@
 /*
  * The gradient of the weights on CPUs, where a group has few input channels: depthwise layers above all.
  * A weight's sum runs over the places of the output in vectors of 16 neighbours, whose lanes are added
- * last: nothing is rearranged. The sums of ROWS rows of the kernel stay in registers while a band of
- * `step` output rows passes, and lie in local memory between the bands. A work-item has one output
- * channel of a group, and of every so many groups. Global size (channels of a group, work-items for the
- * groups).
+ * last: nothing is rearranged. The sums of a row of the kernel stay in registers while a band of `step`
+ * output rows passes, and lie in local memory between the bands. A work-item has one output channel of a
+ * group, and of every so many groups. Global size (channels of a group, work-items for the groups).
  */
-#ifndef ROWS
-#define ROWS 3
-#endif
 #ifndef KERNEL_W
 #define KERNEL_W 3
 #endif
@@ -69,15 +65,16 @@ static inline float16 take_gradients(global const float *restrict y, index_t fro
 
 /* Where a work-item reads: an input and an output channel of a picture, and a band of rows. */
 typedef struct {
-    index_t x, y;
-    index_t first_h, end_h, kernel_h; /* the last: the first row of the kernel */
-    int has_room;                     /* vectors that leave a row stay in the tensors */
+    index_t x, y, first_h, end_h;
+    int has_room; /* vectors that leave a row stay in the tensors */
 } piece;
 
-static inline void add_band(float16 sums[ROWS][KERNEL_W], geometry g,
-                            global const float *restrict x, global const float *restrict y,
-                            const piece *p) {
+/* `place` is the row that a row of the kernel meets at output row 0. */
+static inline void add_band(float16 sums[KERNEL_W], geometry g, global const float *restrict x,
+                            global const float *restrict y, piece p, index_t place) {
     const int16 lane = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const index_t before = place < 0 ? (-place + g.stride_h - 1) / g.stride_h : 0;
+    const index_t beyond = place < g.in_h ? (g.in_h - 1 - place) / g.stride_h + 1 : 0;
     for (index_t w = 0; w < g.out_w; w += 16) {
         const index_t first = w * STRIDE_W - g.pad_w, count = min(g.out_w - w, (index_t)16);
         const int16 is_there = lane < (int16)(int)count;
@@ -87,21 +84,15 @@ static inline void add_band(float16 sums[ROWS][KERNEL_W], geometry g,
             const int16 column = lane * STRIDE_W + (int16)(int)(first + k);
             is_inside[k] = is_there & (column >= 0) & (column < (int16)(int)g.in_w);
         }
-        for (index_t h = p->first_h; h < p->end_h; ++h) {
+        for (index_t h = max(p.first_h, before); h < min(p.end_h, beyond); ++h) {
             const float16 gradient =
-                take_gradients(y, p->y + h * g.y_h + w, count, p->has_room, is_there);
+                take_gradients(y, p.y + h * g.y_h + w, count, p.has_room, is_there);
+            float16 values[KERNEL_W];
+            take_row(values, g, x, p.x + (h * g.stride_h + place) * g.x_h, first, p.has_room,
+                     is_inside);
             #pragma unroll
-            for (int r = 0; r < ROWS; ++r) {
-                const index_t k = p->kernel_h + r;
-                const index_t in_h = h * g.stride_h + k * g.dilation_h - g.pad_h;
-                float16 values[KERNEL_W];
-                if (k >= g.kernel_h || in_h < 0 || in_h >= g.in_h)
-                    continue;
-                take_row(values, g, x, p->x + in_h * g.x_h, first, p->has_room, is_inside);
-                #pragma unroll
-                for (int i = 0; i < KERNEL_W; ++i)
-                    sums[r][i] += gradient * values[i];
-            }
+            for (int k = 0; k < KERNEL_W; ++k)
+                sums[k] += gradient * values[k];
         }
     }
 }
@@ -109,17 +100,16 @@ static inline void add_band(float16 sums[ROWS][KERNEL_W], geometry g,
 /* The same for the sums of one input channel, which lie in memory: all[h][w]. */
 static inline void add_channel(local float *restrict all, geometry g,
                                global const float *restrict x, global const float *restrict y,
-                               piece *p) {
-    for (p->kernel_h = 0; p->kernel_h < g.kernel_h; p->kernel_h += ROWS) {
-        local float *from = all + p->kernel_h * KERNEL_W * 16;
-        float16 sums[ROWS][KERNEL_W];
+                               piece p) {
+    for (index_t h = 0; h < g.kernel_h; ++h, all += KERNEL_W * 16) {
+        float16 sums[KERNEL_W];
         #pragma unroll
-        for (int i = 0; i < ROWS * KERNEL_W; ++i)
-            sums[i / KERNEL_W][i % KERNEL_W] = LOAD16(local, from + i * 16);
-        add_band(sums, g, x, y, p);
+        for (int k = 0; k < KERNEL_W; ++k)
+            sums[k] = LOAD16(local, all + k * 16);
+        add_band(sums, g, x, y, p, h * g.dilation_h - g.pad_h);
         #pragma unroll
-        for (int i = 0; i < ROWS * KERNEL_W; ++i)
-            STORE16(local, sums[i / KERNEL_W][i % KERNEL_W], from + i * 16);
+        for (int k = 0; k < KERNEL_W; ++k)
+            STORE16(local, sums[k], all + k * 16);
     }
 }
 
@@ -144,8 +134,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 lines_weights(const geometry g, const offsets at, const scalars s, global const float *restrict x,
               global const float *restrict y, global float *w, local float *restrict all) {
     const index_t o = (index_t)get_global_id(0);
-    const index_t rows = (g.kernel_h + ROWS - 1) / ROWS * ROWS; /* with those that are none */
-    const index_t vectors = (g.in_per_group * rows * KERNEL_W + 15) / 16 * 16;
+    const index_t vectors = (g.in_per_group * g.kernel_h * KERNEL_W + 15) / 16 * 16;
     const index_t x_end = (g.batch - 1) * g.x_n + (g.groups * g.in_per_group - 1) * g.x_c +
                           (g.in_h - 1) * g.x_h + g.in_w;
     const index_t y_end = (g.batch - 1) * g.y_n + (g.groups * g.out_per_group - 1) * g.y_c +
@@ -166,14 +155,14 @@ lines_weights(const geometry g, const offsets at, const scalars s, global const 
                     p.has_room = is_within(p.y, last_w, 16, g.out_h, g.y_h, y_end) &&
                                  is_within(p.x, -g.pad_w, last_w * STRIDE_W + SPAN, g.in_h, g.x_h,
                                            x_end);
-                    add_channel(all + c * rows * KERNEL_W * 16, g, x + at.x, y + at.y, &p);
+                    add_channel(all + c * g.kernel_h * KERNEL_W * 16, g, x + at.x, y + at.y, p);
                 }
             }
         add_lanes(all, vectors);
         for (index_t c = 0; c < g.in_per_group; ++c)
             for (index_t h = 0; h < g.kernel_h; ++h)
                 for (index_t k = 0; k < KERNEL_W; ++k)
-                    finish(all[(c * rows + h) * KERNEL_W + k], s, w, w, w + at.w, channel,
+                    finish(all[(c * g.kernel_h + h) * KERNEL_W + k], s, w, w, w + at.w, channel,
                            channel * g.w_o + c * g.w_i + g.w_start + h * g.w_h + k * g.w_w);
     }
 }

@@ -479,22 +479,21 @@ static double seconds_lines_data(const clconv__request *r, const clconv__tile *t
 
 /* ---- lines_weights ---- */
 
-/* Kernel rows whose sums lie in registers; the last, rows of a band, is no macro. */
-static const char *const lines_weights_macros[] = {"ROWS", NULL};
-static const clconv__tile lines_weights_tiles[] = {{{3, 16}}, {{0}}};
+/* Rows of a band, which is no macro. */
+static const char *const lines_weights_macros[] = {NULL};
+static const clconv__tile lines_weights_tiles[] = {{{16}}, {{0}}};
 
 static int launch_lines_weights(clconv__launch *l, const clconv__request *r,
                                 const clconv__tile *tile) {
     enum { LANES = 16 };
     const clconv_problem *p = r->problem;
-    const double rows = (double)clconv__round_up(p->kernel[1], tile->value[0]);
-    const double sums = (double)r->g.in_per_group * rows * (double)p->kernel[2] + LANES;
+    const double sums = (double)r->g.in_per_group * (double)(p->kernel[1] * p->kernel[2]) + LANES;
     const double bytes = sums * LANES * sizeof(float);
     if (bytes > (double)r->device->info.local_memory_size)
         return 0;
     snprintf(l->options, sizeof l->options, " -DKERNEL_W=%zu -DSTRIDE_W=%zu", p->kernel[2],
              p->stride[2]);
-    l->step = tile->value[1];
+    l->step = tile->value[0];
     l->local_bytes = (size_t)bytes;
     for (int i = 0; i < 3; ++i)
         l->local[i] = 1;
@@ -527,7 +526,8 @@ static int refuses_lines_weights(char refusal[CLCONV_REFUSAL_SIZE], const clconv
 /* Sums, with the lanes that rows do not fill, and those of lanes at the end. */
 static double seconds_lines_weights(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
-    const double useful = filled(r->g.output[2], 16) * filled(p->kernel[1], tile->value[0]);
+    (void)tile;
+    const double useful = filled(r->g.output[2], 16);
     const double weights =
         (double)p->out_channels * (double)r->g.in_per_group * (double)(p->kernel[1] * p->kernel[2]);
     const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
