@@ -4,7 +4,7 @@
  * channels and w_o over the result's of one group, in blocks of BLOCK by BLOCK channels: on CPUs,
  * these are near each other on both sides; global size (blocks of source channels, blocks of a group's
  * result channels, groups). phases_empty finishes results that no weight meets; global size (any
- * work-items for a row, rows, channels of all pictures).
+ * work-items for a row, any for rows, channels of all pictures).
  */
 #ifndef BLOCK
 #define BLOCK 1
@@ -46,10 +46,13 @@ kernel void phases_pack(const geometry g, const offsets at, global const w_t *re
 kernel void phases_empty(const geometry g, const offsets at, const scalars s,
                          global const y_t *restrict bias, global const y_t *residual,
                          global y_t *y) {
-    const index_t row = (index_t)get_global_id(1), channels = g.groups * g.out_per_group;
+    const index_t channels = g.groups * g.out_per_group, rows = g.out_d * g.out_h;
     const index_t channel = (index_t)get_global_id(2) % channels;
     const index_t n = (index_t)get_global_id(2) / channels;
-    const index_t to = n * g.y_n + channel * g.y_c + row / g.out_h * g.y_d + row % g.out_h * g.y_h;
-    for (index_t w = (index_t)get_global_id(0); w < g.out_w; w += (index_t)get_global_size(0))
-        finish(0, s, bias + at.bias, residual + at.residual, y + at.y, channel, to + w * g.y_w);
+    for (index_t row = (index_t)get_global_id(1); row < rows; row += (index_t)get_global_size(1)) {
+        const index_t to =
+            n * g.y_n + channel * g.y_c + row / g.out_h * g.y_d + row % g.out_h * g.y_h;
+        for (index_t w = (index_t)get_global_id(0); w < g.out_w; w += (index_t)get_global_size(0))
+            finish(0, s, bias + at.bias, residual + at.residual, y + at.y, channel, to + w * g.y_w);
+    }
 }

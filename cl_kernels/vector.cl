@@ -287,7 +287,8 @@ static inline void finish_line(float8 pixels[8], scalars s, global const y_t *bi
 
 /*
  * Global size (pixel tiles, channel blocks of all groups, pictures). The x strides are those of what
- * vector_pad or vector_panels wrote, or of the input itself; tap_from[tap] is where a tap reads, seen
+ * vector_pad or vector_panels wrote, or of the input itself; w_i and w_o step over the taps and channel
+ * blocks of the packed weights, or of those that lie as if they were packed; tap_from[tap] is where a tap reads, seen
  * from the first.
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
@@ -313,16 +314,18 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
         for (int i = 0; i < PIXELS; ++i)
             sums[v][i] = 0;
     x += x_at + n * g.x_n + group * g.in_per_group * g.x_c + place.x;
-    packed += packed_at + (long)block * g.step * OC;
-    for (index_t tap = 0; tap < g.step; ++tap, packed += OC) {
+    packed += packed_at + (long)block * g.w_o;
+    for (index_t tap = 0; tap < g.step; ++tap, packed += g.w_i) {
         global const float *from = x + tap_from[tap];
         global const float *next = x + tap_from[min(tap + AHEAD, g.step - 1)];
         float16 weights[VECTORS];
         PREFETCH(next);
         PREFETCH(next + place.x_step[PIXELS - 1]);
         #pragma unroll
-        for (int v = 0; v < VECTORS; ++v)
+        for (int v = 0; v < VECTORS; ++v) {
+            PREFETCH(packed + AHEAD * g.w_i + v * 16);
             weights[v] = LOAD16(global, packed + v * 16);
+        }
         #pragma unroll
         for (int i = 0; i < PIXELS; ++i) {
             float value = from[place.x_step[i]];

@@ -405,9 +405,11 @@ static clconv_status finish_empty(clconv__call *call, const phase *f, cl_event *
         {state->scalars.size, &state->scalars.values}, {sizeof(cl_mem), &t->bias.memory},
         {sizeof(cl_mem), &t->residual.memory},         {sizeof(cl_mem), &t->output.memory},
     };
-    const size_t items = state->block > 1 ? 1 : clconv__line_group(call->plan);
+    const int is_cpu = state->block > 1;
+    const size_t items = is_cpu ? 1 : clconv__line_group(call->plan);
     const clconv__range range = {
-        {items, f->rows, result_channels(call->plan) * call->plan->problem.batch}, items};
+        {items, is_cpu ? 1 : f->rows, result_channels(call->plan) * call->plan->problem.batch},
+        items};
     return clconv__call_kernel(call, state->kernels[EMPTY], &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }

@@ -118,6 +118,8 @@ static const char *const cases[] = {
     /* filters that lie side by side: some fill vectors, others do not */
     "ic49ih14iw14_oc40kh3kw3_ph1pw1_dir=backward_data",
     "ic64ih14iw14_oc20kh5kw5_ph2pw2_dir=backward_data_mode=convolution",
+    "ic64ih14iw14_oc40kh1kw1_dir=backward_data", /* and need not be packed */
+    "ic64ih28iw28_oc40kh3kw3_sh2sw2_ph1pw1_weights=ohwi_dir=backward_data",
     /* every other column, over several vectors, with what is cropped or beyond the source */
     "g3_mb2_ic12ih9iw141_oc6kh3kw4_sh3sw2_ph0pw4_dir=backward_data_mode=convolution",
     "ic5ih40iw33_oc2kh3kw3_sh1sw2_ph2pw0_dir=backward_data_beta=1",
