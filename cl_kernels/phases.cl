@@ -2,9 +2,9 @@
  * What gathering by forward convolutions needs besides them. phases_pack rearranges the weights of a
  * phase: packed[result channel][source channel of the group][tap], where w_i steps over the source's
  * channels and w_o over the result's of one group, in blocks of BLOCK by BLOCK channels: on CPUs,
- * these are near each other on both sides; global size (blocks of source channels, blocks of a group's result channels,
- * groups). phases_empty finishes results that no weight meets; global size (pixels, channels,
- * batch).
+ * these are near each other on both sides; global size (blocks of source channels, blocks of a group's
+ * result channels, groups). phases_empty finishes results that no weight meets; global size (any
+ * work-items for a row, any for rows, channels of all pictures).
  */
 #ifndef BLOCK
 #define BLOCK 1
@@ -46,12 +46,13 @@ kernel void phases_pack(const geometry g, const offsets at, global const w_t *re
 kernel void phases_empty(const geometry g, const offsets at, const scalars s,
                          global const y_t *restrict bias, global const y_t *residual,
                          global y_t *y) {
-    index_t pixel = (index_t)get_global_id(0);
-    if (pixel >= g.out_d * g.out_h * g.out_w)
-        return;
-    index_t channel = (index_t)get_global_id(1), n = (index_t)get_global_id(2);
-    index_t w = pixel % g.out_w, rows = pixel / g.out_w;
-    index_t h = rows % g.out_h, d = rows / g.out_h;
-    finish(0, s, bias + at.bias, residual + at.residual, y + at.y, channel,
-           n * g.y_n + channel * g.y_c + d * g.y_d + h * g.y_h + w * g.y_w);
+    const index_t channels = g.groups * g.out_per_group, rows = g.out_d * g.out_h;
+    const index_t channel = (index_t)get_global_id(2) % channels;
+    const index_t n = (index_t)get_global_id(2) / channels;
+    for (index_t row = (index_t)get_global_id(1); row < rows; row += (index_t)get_global_size(1)) {
+        const index_t to =
+            n * g.y_n + channel * g.y_c + row / g.out_h * g.y_d + row % g.out_h * g.y_h;
+        for (index_t w = (index_t)get_global_id(0); w < g.out_w; w += (index_t)get_global_size(0))
+            finish(0, s, bias + at.bias, residual + at.residual, y + at.y, channel, to + w * g.y_w);
+    }
 }

@@ -51,6 +51,81 @@ kernel void vector_pack(const geometry g, const offsets at, global const w_t *re
     }
 }
 
+#define TURNED_CHANNELS 16 /* that a work-item packs */
+#define TURNED_SPAN 64    /* elements from a filter's first weight to its last, at most */
+
+#if TYPE == TYPE_F32
+/* window[k] = element k of 16 filters, which lie one behind the other. */
+static inline void turn_filters(float window[TURNED_SPAN][16], global const float *restrict from,
+                                index_t filter_step, index_t span) {
+    for (index_t k = 0; k < span; k += 16) {
+        const index_t first = max(min(k, span - 16), (index_t)0);
+        float16 rows[16];
+        #pragma unroll
+        for (int o = 0; o < 16; ++o)
+            rows[o] = LOAD16(global, from + o * filter_step + first);
+        transpose16(rows);
+        #pragma unroll
+        for (int i = 0; i < 16; ++i)
+            STORE16(private, rows[i], window[first + i]);
+    }
+}
+#endif
+
+/*
+ * The same where the filters of one input channel lie side by side, as they do for the gradient of the
+ * input: all taps of TURNED_CHANNELS input channels. Global size (blocks of input channels, channel
+ * blocks of all groups).
+ */
+kernel void vector_pack_turned(const geometry g, const offsets at, global const w_t *restrict w,
+                               global float *restrict packed, const long packed_at) {
+    const index_t first_c = (index_t)get_global_id(0) * TURNED_CHANNELS;
+    const index_t block = (index_t)get_global_id(1), blocks = (g.out_per_group + OC - 1) / OC;
+    const index_t group = block / blocks, first = block % blocks * OC;
+    const index_t reach_d = (g.kernel_d - 1) * g.w_d, reach_h = (g.kernel_h - 1) * g.w_h;
+    const index_t reach_w = (g.kernel_w - 1) * g.w_w;
+    const index_t low = min(reach_d, (index_t)0) + min(reach_h, (index_t)0) + min(reach_w, (index_t)0);
+    const index_t span = max(reach_d, (index_t)0) + max(reach_h, (index_t)0) +
+                         max(reach_w, (index_t)0) - low + 1;
+    const index_t end = (g.in_per_group - 1) * g.w_i + (g.out_per_group - 1) * g.w_o + span;
+    w += at.w + group * g.out_per_group * g.w_o + g.w_start + low;
+    packed += packed_at + ((long)block * g.in_per_group + first_c) * (g.step / g.in_per_group) * OC;
+    for (index_t c = first_c; c < min(first_c + TURNED_CHANNELS, g.in_per_group); ++c)
+        for (int v = 0; v < VECTORS; ++v) {
+            const index_t o = first + v * 16, from = c * g.w_i + o * g.w_o;
+            global float *to = packed + v * 16;
+            int is_whole = 0;
+#if TYPE == TYPE_F32
+            float window[TURNED_SPAN][16];
+            is_whole = o + 16 <= g.out_per_group;
+            if (is_whole && g.w_o != 1) {
+                is_whole = span >= 16 || from + 15 * g.w_o + 16 <= end;
+                if (is_whole)
+                    turn_filters(window, w + from, g.w_o, span);
+            }
+#endif
+            for (index_t d = 0; d < g.kernel_d; ++d)
+                for (index_t h = 0; h < g.kernel_h; ++h)
+                    for (index_t k = 0; k < g.kernel_w; ++k, to += OC) {
+                        const index_t place = d * g.w_d + h * g.w_h + k * g.w_w - low;
+#if TYPE == TYPE_F32
+                        if (is_whole) {
+                            const float16 weights = g.w_o == 1 ? LOAD16(global, w + from + place)
+                                                               : LOAD16(private, window[place]);
+                            STORE16(global, weights, to);
+                            continue;
+                        }
+#endif
+                        for (int i = 0; i < 16; ++i)
+                            to[i] = o + i < g.out_per_group
+                                        ? LOAD_W(g, w, from + place + i * g.w_o)
+                                        : 0.0f;
+                    }
+            if (v + 1 == VECTORS)
+                packed = to - v * 16;
+        }
+}
+
 /*
  * padded[picture][channel][d][h][phase][w] with extents whole_d, whole_h, whole_w, rounded up to whole
  * phases; `pad` is what lies before the input. A row is split into `phases`, each with every so many-th column, so that what
@@ -212,7 +287,8 @@ static inline void finish_line(float8 pixels[8], scalars s, global const y_t *bi
 
 /*
  * Global size (pixel tiles, channel blocks of all groups, pictures). The x strides are those of what
- * vector_pad or vector_panels wrote, or of the input itself; tap_from[tap] is where a tap reads, seen
+ * vector_pad or vector_panels wrote, or of the input itself; w_i and w_o step over the taps and channel
+ * blocks of the packed weights, or of those that lie as if they were packed; tap_from[tap] is where a tap reads, seen
  * from the first.
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
@@ -238,16 +314,18 @@ vector(const geometry g, const offsets at, const scalars s, global const float *
         for (int i = 0; i < PIXELS; ++i)
             sums[v][i] = 0;
     x += x_at + n * g.x_n + group * g.in_per_group * g.x_c + place.x;
-    packed += packed_at + (long)block * g.step * OC;
-    for (index_t tap = 0; tap < g.step; ++tap, packed += OC) {
+    packed += packed_at + (long)block * g.w_o;
+    for (index_t tap = 0; tap < g.step; ++tap, packed += g.w_i) {
         global const float *from = x + tap_from[tap];
         global const float *next = x + tap_from[min(tap + AHEAD, g.step - 1)];
         float16 weights[VECTORS];
         PREFETCH(next);
         PREFETCH(next + place.x_step[PIXELS - 1]);
         #pragma unroll
-        for (int v = 0; v < VECTORS; ++v)
+        for (int v = 0; v < VECTORS; ++v) {
+            PREFETCH(packed + AHEAD * g.w_i + v * 16);
             weights[v] = LOAD16(global, packed + v * 16);
+        }
         #pragma unroll
         for (int i = 0; i < PIXELS; ++i) {
             float value = from[place.x_step[i]];

@@ -13,8 +13,28 @@
 #define PLACES 7
 #endif
 #define OC (16 * VECTORS)
+#define MOST_TILES 16 /* of places, whose sums a work-item keeps; so many fill vectors */
 
-/* packed[block][row][w][OC], zeros behind a group's last channel; global size (rows, blocks). */
+#if TYPE == TYPE_F32
+/* 16 channels of 16 neighbouring pixels, of which the first `count` are stored. */
+static inline void pack_block(global float *restrict to, global const float *restrict from,
+                              index_t channel_step, int count) {
+    float16 block[16];
+    #pragma unroll
+    for (int o = 0; o < 16; ++o)
+        block[o] = LOAD16(global, from + o * channel_step);
+    transpose16(block);
+    #pragma unroll
+    for (int i = 0; i < 16; ++i)
+        if (i < count)
+            STORE16(global, block[i], to + i * OC);
+}
+#endif
+
+/*
+ * packed[block][row][w][OC], zeros behind a group's last channel; global size (rows, blocks). Pixels are
+ * turned around 16 at a time; those of a row's end begin earlier, or go on in the next row.
+ */
 kernel void weights_gemm_pack(const geometry g, const offsets at, global const y_t *restrict y,
                               global float *restrict packed, const long packed_at) {
     index_t row = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
@@ -23,52 +43,72 @@ kernel void weights_gemm_pack(const geometry g, const offsets at, global const y
     index_t h = row % g.out_h, d = row / g.out_h % g.out_d, n = row / g.out_h / g.out_d;
     index_t from = n * g.y_n + (block / blocks * g.out_per_group + first) * g.y_c + d * g.y_d +
                    h * g.y_h;
+#if TYPE == TYPE_F32
+    const index_t end = (g.batch - 1) * g.y_n + (g.groups * g.out_per_group - 1) * g.y_c +
+                        (g.out_d - 1) * g.y_d + (g.out_h - 1) * g.y_h + g.out_w;
+#endif
     packed += packed_at + ((long)block * rows + row) * g.out_w * OC;
     y += at.y;
-    for (index_t w = 0; w < g.out_w; ++w, packed += OC)
-        for (int o = 0; o < OC; ++o)
-            packed[o] =
-                first + o < g.out_per_group ? LOAD(y, from + w * g.y_w + o * g.y_c) : 0.0f;
+    for (index_t wanted = 0; wanted < g.out_w; wanted += 16)
+        for (int v = 0; v < VECTORS; ++v) {
+            const index_t w = max(min(wanted, g.out_w - 16), (index_t)0);
+            const int count = (int)min(g.out_w - w, (index_t)16);
+            global float *to = packed + w * OC + v * 16;
+            const index_t channels = g.out_per_group - first - v * 16;
+            const index_t at_first = from + v * 16 * g.y_c + w * g.y_w;
+#if TYPE == TYPE_F32
+            if (channels >= 16 && g.y_w == 1 && at_first + 15 * g.y_c + 16 <= end) {
+                pack_block(to, y + at_first, g.y_c, count);
+                continue;
+            }
+#endif
+            for (int i = 0; i < count; ++i)
+                for (int o = 0; o < 16; ++o)
+                    to[i * OC + o] =
+                        o < channels ? LOAD(y, at_first + i * g.y_w + o * g.y_c) : 0.0f;
+        }
+}
+
+/* Where the first output's inputs of `count` weights lie; those beyond the last repeat it. */
+static inline void find_places(index_t x_from[MOST_TILES * PLACES], geometry g, index_t place,
+                               index_t places, index_t count) {
+    index_t k = place % g.kernel_w, h = place / g.kernel_w % g.kernel_h;
+    index_t rest = place / g.kernel_w / g.kernel_h;
+    index_t d = rest % g.kernel_d, c = rest / g.kernel_d;
+    for (index_t i = 0; i < count; ++i, ++place) {
+        x_from[i] = c * g.x_c + d * g.dilation_d * g.x_d + h * g.dilation_h * g.x_h +
+                    k * g.dilation_w * g.x_w;
+        if (place + 1 >= places || ++k < g.kernel_w)
+            continue;
+        k = 0;
+        if (++h < g.kernel_h)
+            continue;
+        h = 0;
+        if (++d < g.kernel_d)
+            continue;
+        d = 0;
+        ++c;
+    }
 }
 
 /*
- * partial[part][block][place][OC]; global size (tiles of places, blocks, parts). A place is an input
- * channel of the group and a kernel element; the x strides are those of what vector_pad wrote, or of
- * the input itself where nothing needs padding.
+ * Adds the products of rows `first` to `end` of the output. Rows whose inputs go on where those of the
+ * row before end are one.
  */
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-weights_gemm(const geometry g, global const float *restrict x, const long x_at,
-             global const float *restrict packed, const long packed_at,
-             global float *restrict partial, const long partial_at) {
-    index_t tile = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
-    index_t part = (index_t)get_global_id(2), rows = g.batch * g.out_d * g.out_h;
-    index_t group = block / ((g.out_per_group + OC - 1) / OC);
-    index_t places = g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w;
+static inline void add_rows(float16 sums[VECTORS][PLACES], geometry g, global const float *restrict x,
+                            const index_t *from_places, global const float *restrict packed,
+                            index_t first, index_t end) {
+    const int is_line = g.stride_h * g.x_h == g.out_w * g.stride_w * g.x_w;
+    index_t h = first % g.out_h, d = first / g.out_h % g.out_d, n = first / g.out_h / g.out_d;
     index_t x_from[PLACES];
     #pragma unroll
-    for (int i = 0; i < PLACES; ++i) { /* tiles beyond the end repeat the last place */
-        index_t place = min(tile * PLACES + i, places - 1);
-        index_t k = place % g.kernel_w, rest = place / g.kernel_w;
-        index_t h = rest % g.kernel_h;
-        rest /= g.kernel_h;
-        x_from[i] = rest / g.kernel_d * g.x_c + rest % g.kernel_d * g.dilation_d * g.x_d +
-                    h * g.dilation_h * g.x_h + k * g.dilation_w * g.x_w;
-    }
-
-    float16 sums[VECTORS][PLACES];
-    #pragma unroll
-    for (int v = 0; v < VECTORS; ++v)
-        #pragma unroll
-        for (int i = 0; i < PLACES; ++i)
-            sums[v][i] = 0;
-    x += x_at + group * g.in_per_group * g.x_c;
-    index_t first = part * g.step, end = min(first + g.step, rows);
-    packed += packed_at + ((long)block * rows + first) * g.out_w * OC;
-    for (index_t row = first; row < end; ++row) {
-        index_t h = row % g.out_h, d = row / g.out_h % g.out_d, n = row / g.out_h / g.out_d;
+    for (int i = 0; i < PLACES; ++i)
+        x_from[i] = from_places[i];
+    while (first < end) {
+        const index_t rows = is_line ? min(end - first, g.out_h - h) : 1;
         global const float *from =
             x + n * g.x_n + d * g.stride_d * g.x_d + h * g.stride_h * g.x_h;
-        for (index_t w = 0; w < g.out_w; ++w, packed += OC, from += g.stride_w * g.x_w) {
+        for (index_t w = 0; w < rows * g.out_w; ++w, packed += OC, from += g.stride_w * g.x_w) {
             float16 gradient[VECTORS];
             #pragma unroll
             for (int v = 0; v < VECTORS; ++v)
@@ -81,15 +121,96 @@ weights_gemm(const geometry g, global const float *restrict x, const long x_at,
                     sums[v][i] += gradient[v] * value;
             }
         }
+        first += rows;
+        h += rows;
+        if (h < g.out_h)
+            continue;
+        h = 0;
+        if (++d < g.out_d)
+            continue;
+        d = 0;
+        ++n;
     }
+}
 
-    partial += partial_at + (((long)part * get_global_size(1) + block) * get_global_size(0) + tile) *
-                                PLACES * OC;
-    #pragma unroll
-    for (int i = 0; i < PLACES; ++i)
+#if TYPE == TYPE_F32 && !BLENDS
+/* Sums of `count` places as weights of filters that are dense. */
+static inline void store_places(float done[MOST_TILES * PLACES][OC], global float *to,
+                                index_t filter_step, index_t channels, index_t count) {
+    for (int v = 0; v < VECTORS; ++v)
+        for (index_t first = 0; first < count; first += 16) {
+            float16 sums[16];
+            #pragma unroll
+            for (int i = 0; i < 16; ++i)
+                sums[i] = LOAD16(private, done[first + i] + v * 16);
+            transpose16(sums);
+            #pragma unroll
+            for (int o = 0; o < 16; ++o)
+                if (v * 16 + o < channels) {
+                    global float *filter = to + (v * 16 + o) * filter_step + first;
+                    if (count - first >= 16)
+                        STORE16(global, sums[o], filter);
+                    else
+                        store_some(sums[o], filter, (int)(count - first));
+                }
+        }
+}
+#endif
+
+/*
+ * partial[part][block][place][OC]; global size (items, blocks, parts), each item of `tiles` tiles of
+ * places, at most MOST_TILES. A place is an input channel of the group and a kernel element; the x
+ * strides are those of what vector_pad wrote, or of the input itself where nothing needs padding. Where
+ * is_direct, there is one part, and its sums go to w, whose filters are far apart, in whole vectors.
+ */
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+weights_gemm(const geometry g, global const float *restrict x, const long x_at,
+             global const float *restrict packed, const long packed_at,
+             global float *restrict partial, const long partial_at, const offsets at,
+             const index_t tiles, const int is_direct, global y_t *w) {
+    index_t first_tile = (index_t)get_global_id(0) * tiles, block = (index_t)get_global_id(1);
+    index_t part = (index_t)get_global_id(2), rows = g.batch * g.out_d * g.out_h;
+    index_t group = block / ((g.out_per_group + OC - 1) / OC);
+    index_t places = g.in_per_group * g.kernel_d * g.kernel_h * g.kernel_w;
+    index_t all_tiles = (places + PLACES - 1) / PLACES;
+    index_t count = (min(first_tile + tiles, all_tiles) - first_tile) * PLACES;
+    index_t first = part * g.step, end = min(first + g.step, rows);
+    index_t x_from[MOST_TILES * PLACES];
+    float done[MOST_TILES * PLACES][OC];
+    x += x_at + group * g.in_per_group * g.x_c;
+    packed += packed_at + ((long)block * rows + first) * g.out_w * OC;
+    find_places(x_from, g, first_tile * PLACES, places, count);
+    for (index_t place = 0; place < count; place += PLACES) {
+        float16 sums[VECTORS][PLACES];
         #pragma unroll
         for (int v = 0; v < VECTORS; ++v)
-            STORE16(global, sums[v][i], partial + (i * VECTORS + v) * 16);
+            #pragma unroll
+            for (int i = 0; i < PLACES; ++i)
+                sums[v][i] = 0;
+        add_rows(sums, g, x, x_from + place, packed, first, end);
+        #pragma unroll
+        for (int v = 0; v < VECTORS; ++v)
+            #pragma unroll
+            for (int i = 0; i < PLACES; ++i)
+                STORE16(private, sums[v][i], done[place + i] + v * 16);
+    }
+#if TYPE == TYPE_F32 && !BLENDS
+    if (is_direct) {
+        const index_t o = block % ((g.out_per_group + OC - 1) / OC) * OC;
+        store_places(done,
+                     w + at.w + (group * g.out_per_group + o) * g.w_o + g.w_start +
+                         first_tile * PLACES,
+                     g.w_o, min(g.out_per_group - o, (index_t)OC),
+                     min(places - first_tile * PLACES, count));
+        return;
+    }
+#endif
+    partial += partial_at + (((long)part * get_global_size(1) + block) * all_tiles + first_tile) *
+                                PLACES * OC;
+    for (index_t i = 0; i < count; ++i)
+        #pragma unroll
+        for (int v = 0; v < VECTORS; ++v)
+            STORE16(global, LOAD16(private, done[i] + v * 16), partial + i * OC + v * 16);
 }
 
 /* Where a channel's sums lie in a block, and the block. */

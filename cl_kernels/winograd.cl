@@ -24,15 +24,36 @@ static inline float16 load_channels(geometry g, global const w_t *restrict w, in
     return vload16(0, lanes);
 }
 
-/* The nine weights of 16 output channels at input channel c: rows of 16 reach into the next one's. */
+#if TYPE == TYPE_F32
+/* Whether the nine weights of a filter lie one behind the other, be it backwards. */
+static inline int has_nine_in_a_row(geometry g) {
+    return (g.w_w == 1 && g.w_h == 3) || (g.w_w == -1 && g.w_h == -3);
+}
+
+/* The same where 16 elements from each of the filters are there to be read: rows become columns. */
+static inline void turn_filters(float16 taps[16], geometry g, global const float *restrict w) {
+    const index_t low = min(2 * g.w_h + 2 * g.w_w, (index_t)0);
+    float16 turned[16];
+    #pragma unroll
+    for (int i = 0; i < 16; ++i)
+        turned[i] = LOAD16(global, w + low + i * g.w_o);
+    transpose16(turned);
+    #pragma unroll
+    for (int i = 0; i < 9; ++i)
+        taps[i] = low ? turned[8 - i] : turned[i];
+}
+#endif
+
+/*
+ * The nine weights of 16 output channels, of which `count` are there, at input channel c. Vectors reach
+ * beyond their filter: to the next output or input channel's, which must be there.
+ */
 static inline void load_filters(float16 taps[16], geometry g, global const w_t *restrict w,
                                 index_t from, index_t count, index_t c) {
 #if TYPE == TYPE_F32
-    if (count >= 16 && c + 2 <= g.in_per_group && has_dense_filters(g)) {
-        #pragma unroll
-        for (int i = 0; i < 16; ++i)
-            taps[i] = LOAD16(global, w + from + i * g.w_o);
-        transpose16(taps);
+    const int has_next = (c + 1 < g.in_per_group && g.w_i >= 9) || (count > 16 && g.w_o >= 9);
+    if (count >= 16 && has_next && has_nine_in_a_row(g)) {
+        turn_filters(taps, g, w + from);
         return;
     }
 #endif

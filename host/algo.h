@@ -5,13 +5,22 @@
 #include "device.h"
 #include "problem.h"
 
+/**
+ * The weights as a part of another tensor: from its element `first` in steps of elements, which may
+ * be negative. Channels of all groups lie `row` apart.
+ */
+typedef struct clconv__weights_view {
+    ptrdiff_t first, row, channel, tap[CLCONV_SPATIAL_AXES];
+} clconv__weights_view;
+
 /** A valid problem on a device: what a row is asked about. */
 typedef struct clconv__request {
     const clconv_problem *problem;
     clconv__geometry g;
     clconv_device *device;
-    const struct clconv__tile *tile; /* the one that is asked about; NULL for any that fits */
-    int allows_tf32;                 /* rows may round f32 operands to tf32 */
+    const struct clconv__tile *tile;     /* the one that is asked about; NULL for any that fits */
+    int allows_tf32;                     /* rows may round f32 operands to tf32 */
+    const clconv__weights_view *weights; /* NULL where they lie as the problem says */
 } clconv__request;
 
 /** Candidate tile: values of the macros that the row's `macros` names. */

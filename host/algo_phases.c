@@ -1,8 +1,9 @@
 /*
  * The gradient of the input and transposed convolution as forward convolutions: the results of a
- * phase meet the same taps, one element of the source apart, so that with the weights rearranged,
- * channels exchanged and the kernel turned around, any forward row computes them on views of the
- * same tensors. With stride 1 there is one phase and with it one convolution.
+ * phase meet the same taps, one element of the source apart, so that with channels exchanged and
+ * the kernel turned around, any forward row computes them on views of the same tensors. On CPUs the
+ * weights are a view as well; elsewhere, and where groups leave no single distance between their
+ * rows, they are rearranged first. With stride 1 there is one phase and with it one convolution.
  */
 #include "arithmetic.h"
 #include "call.h"
@@ -25,15 +26,15 @@ typedef struct phase {
     size_t source_at, result_at; /* elements from the tensors' first ones to the phase's */
     size_t weights_at;           /* elements behind the first packed one */
     size_t filter;               /* packed weights of a result channel */
-    size_t pixels;
+    size_t rows;
     clconv__kernel_geometry geometry; /* of phases_pack, or of phases_empty */
 } phase;
 
 typedef struct phases_state {
     phase phases[MOST_PHASES];
     size_t count;
-    cl_kernel kernels[KERNELS];
-    size_t block; /* channels of a work-item of phases_pack, on either side */
+    cl_kernel kernels[KERNELS]; /* PACK is NULL where the weights are read in place */
+    size_t block;               /* channels of a work-item of phases_pack, on either side */
     clconv__kernel_scalars scalars;
 } phases_state;
 
@@ -78,20 +79,34 @@ static int forward_of(clconv_problem *f, size_t *source_at, const clconv__walk *
     return 1;
 }
 
+/* The phase's weights where they are; 0 where they must be rearranged. */
+static int view_weights(clconv__weights_view *view, const clconv__walk *w,
+                        const clconv_device *device) {
+    *view = (clconv__weights_view){w->w_first, w->w_row, w->w_channel, {0}};
+    if (w->rows == 1)
+        view->row = w->w_group;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        view->first += (ptrdiff_t)(w->taps[axis] - !!w->taps[axis]) * w->w[axis];
+        view->tap[axis] = -w->w[axis];
+    }
+    return device->info.kind == CLCONV_KIND_CPU &&
+           (w->groups == 1 || w->w_group == view->row * (ptrdiff_t)w->rows);
+}
+
 /* ---- the row that computes it ---- */
 
 /*
  * A forward row as a part of this one rearranges the weights at every call, which its own estimate
- * leaves out. Seconds for each weight were measured with PoCL: Winograd's scattered stores are slow
- * once they leave the cache.
+ * leaves out. Seconds for each weight were measured with PoCL; Winograd's become four times as
+ * many.
  */
 static double forward_seconds(const clconv__algo *algo, const clconv__request *forward) {
-    const double few_weights = 1 << 16;
+    const clconv_device_info *info = &forward->device->info;
+    const unsigned units = info->compute_units ? info->compute_units : 1;
     const double weights = (double)forward->problem->out_channels * (double)forward->g.taps;
-    const double transform = weights > few_weights ? 30e-9 : 12e-9;
-    const int packs = algo->ops->pack_device && forward->device->info.kind == CLCONV_KIND_CPU;
-    return clconv__algo_seconds(algo, forward) +
-           (packs ? weights * (algo->bound ? transform : 1.5e-9) : 0);
+    const double each = algo->bound ? 3.5e-9 : forward->weights ? 0.6e-9 : 1.5e-9;
+    const int packs = algo->ops->pack_device && info->kind == CLCONV_KIND_CPU;
+    return clconv__algo_seconds(algo, forward) + (packs ? weights * each / units : 0);
 }
 
 /* Of the forward rows that sum products the fastest that was not tried, or the named one. */
@@ -125,8 +140,12 @@ static double seconds_with(const clconv__request *r, const char *name) {
         clconv__walk w;
         size_t source_at;
         clconv__walk_of(&w, r->problem, &r->g, i);
+        clconv__weights_view view;
         clconv__request request = {.problem = &forward, .device = r->device};
-        seconds += 1e-5 + 1e-9 * (double)clconv__walk_products(&w) * (double)(w.rows * w.groups);
+        request.weights = view_weights(&view, &w, r->device) ? &view : NULL;
+        seconds += 1e-5;
+        if (!request.weights)
+            seconds += 1e-9 * (double)clconv__walk_products(&w) * (double)(w.rows * w.groups);
         if (!forward_of(&forward, &source_at, &w, r) || clconv__geometry_of(&request.g, &forward))
             continue;
         const clconv__algo *algo = inner_row(&request, name, none_tried);
@@ -245,9 +264,10 @@ static void destroy(clconv_plan *plan) {
 
 /* Rows that need too much workspace are passed over. */
 static clconv_status plan_forward(clconv_plan **inner, const clconv_plan *plan,
-                                  const clconv_problem *forward, const char *name) {
+                                  const clconv_problem *forward, const clconv__weights_view *view,
+                                  const char *name) {
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
-    clconv__request request = {.problem = forward, .device = plan->request.device};
+    clconv__request request = {.problem = forward, .device = plan->request.device, .weights = view};
     int tried[CLCONV__MOST_ALGOS] = {0};
     clconv_status status = clconv__geometry_of(&request.g, forward);
     const clconv__algo *algo;
@@ -255,7 +275,8 @@ static clconv_status plan_forward(clconv_plan **inner, const clconv_plan *plan,
     while (!status && (algo = inner_row(&request, name, tried))) {
         tried[algo - clconv__algos] = 1;
         options.algorithm = algo->name;
-        status = clconv__plan_create(inner, request.device, forward, &options, NULL);
+        status = clconv__plan_create(inner, request.device, forward, &options,
+                                     &(clconv__choice){.algo = algo, .weights = view});
         if (status != CLCONV_UNSUPPORTED)
             return status;
         status = CLCONV_OK;
@@ -281,7 +302,7 @@ static void describe(phase *f, const clconv_plan *plan, const clconv__walk *w) {
     }
     clconv__pack_geometry(&f->geometry, plan, fields);
     f->filter = clconv__walk_products(w);
-    f->pixels = clconv__walk_places(w);
+    f->rows = w->count[0] * w->count[1];
     f->result_at = (size_t)w->y_first;
 }
 
@@ -290,18 +311,20 @@ static clconv_status add_phase(clconv_plan *plan, const char *name, size_t *weig
     phase *f = &state->phases[state->count];
     clconv_problem forward;
     clconv__walk w;
+    clconv__weights_view view;
     clconv__walk_of(&w, &plan->problem, &plan->request.g, state->count++);
     describe(f, plan, &w);
     if (!forward_of(&forward, &f->source_at, &w, &plan->request))
         return CLCONV_OK;
-    clconv_status status = plan_forward(&f->plan, plan, &forward, name);
+    const int is_view = view_weights(&view, &w, plan->request.device);
+    clconv_status status = plan_forward(&f->plan, plan, &forward, is_view ? &view : NULL, name);
     if (status)
         return status;
     const size_t workspace = clconv__plan_workspace(f->plan);
     if (workspace > plan->workspace)
         plan->workspace = clconv__round_up(workspace, 64);
     f->weights_at = *weights;
-    *weights += f->filter * w.rows * w.groups;
+    *weights += is_view ? 0 : f->filter * w.rows * w.groups;
     return CLCONV_OK;
 }
 
@@ -319,8 +342,9 @@ static clconv_status create_with(clconv_plan *plan, const char *name) {
     state->block = plan->request.device->info.kind == CLCONV_KIND_CPU ? 16 : 1;
     snprintf(options, sizeof options, " -DBLOCK=%zu", state->block);
     for (int i = 0; i < KERNELS && !status; ++i)
-        status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "phases.cl",
-                                     kernel_names[i], NULL, options);
+        if (i != PACK || weights)
+            status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "phases.cl",
+                                         kernel_names[i], NULL, options);
     if (status) {
         destroy(plan);
         return status;
@@ -381,9 +405,11 @@ static clconv_status finish_empty(clconv__call *call, const phase *f, cl_event *
         {state->scalars.size, &state->scalars.values}, {sizeof(cl_mem), &t->bias.memory},
         {sizeof(cl_mem), &t->residual.memory},         {sizeof(cl_mem), &t->output.memory},
     };
+    const int is_cpu = state->block > 1;
+    const size_t items = is_cpu ? 1 : clconv__line_group(call->plan);
     const clconv__range range = {
-        {f->pixels, result_channels(call->plan), call->plan->problem.batch},
-        clconv__line_group(call->plan)};
+        {items, is_cpu ? 1 : f->rows, result_channels(call->plan) * call->plan->problem.batch},
+        items};
     return clconv__call_kernel(call, state->kernels[EMPTY], &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }
@@ -407,7 +433,9 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
     clconv_buffer packed = {plan->packed, 0};
     clconv__call call;
     clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
-    if (!status && !packed.memory) {
+    if (!plan->packed_bytes)
+        packed = tensors->weights;
+    else if (!status && !packed.memory) {
         const size_t offset = tensors->workspace.offset + plan->workspace;
         packed.memory = tensors->workspace.memory;
         packed.offset = offset / clconv_type_size(plan->problem.type);

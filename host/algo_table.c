@@ -471,6 +471,138 @@ static double seconds_pointwise(const clconv__request *r, const clconv__tile *ti
     return 1e-5 + seconds_at(r, rate * useful, 1e9) + copied * (is_plane ? 1e-10 : 4e-10) / units;
 }
 
+/* ---- lines_data ---- */
+
+/* Channels and vectors of a register tile; the last, rows of a band, is no macro. */
+static const char *const lines_data_macros[] = {"OC", "VECTORS", NULL};
+static const clconv__tile lines_data_tiles[] = {
+    {{3, 4, 16}}, {{3, 4, 4}}, {{1, 2, 16}}, {{1, 1, 16}}, {{1, 1, 1}}, {{0}},
+};
+
+/* Floats of local memory. */
+static double lines_data_floats(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const double sources = 16 * (double)tile->value[1];
+    const double vectors = ceil(ceil((double)r->g.output[2] / 2) / sources);
+    const double rows = floor((double)(tile->value[2] + p->kernel[1] - 2) / (double)p->stride[1]);
+    const double shifts = (double)(p->kernel[2] / 2 + 1);
+    return (double)r->g.in_per_group * (rows + 1) * (vectors * sources + shifts);
+}
+
+static int launch_lines_data(clconv__launch *l, const clconv__request *r,
+                             const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const size_t tap = r->g.weights_stride[4];
+    const double bytes = lines_data_floats(r, tile) * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size)
+        return 0;
+    snprintf(l->options, sizeof l->options, " -DKERNEL_W=%zu -DPARITY=%zu -DW_STEP=%s",
+             p->kernel[2], p->pad_begin[2] % 2,
+             tap > 1 && p->kernel[2] > 1     ? "g.w_w"
+             : p->mode == CLCONV_CONVOLUTION ? "-1"
+                                             : "1");
+    l->step = tile->value[2];
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    l->global[0] = clconv__divide_up(r->g.output[1], l->step);
+    l->global[1] = lines_workers(r, l->global[0]);
+    l->global[2] = p->batch;
+    return 1;
+}
+
+static int refuses_lines_data(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    enum { WIDEST = 11 };
+    const clconv_problem *p = r->problem;
+    if (p->stride[2] != 2)
+        return refuse(refusal, "the stride along rows is %zu, but it takes 2", p->stride[2]);
+    if (p->kernel[0] != 1 || p->pad_begin[0] || r->g.input[0] != 1 || r->g.output[0] != 1)
+        return refuse(refusal, "the problem is 3-D");
+    if (p->kernel[2] > WIDEST)
+        return refuse(refusal, "the kernel is %zu wide, but it takes up to %d", p->kernel[2],
+                      WIDEST);
+    for (int axis = 1; axis < CLCONV_SPATIAL_AXES; ++axis)
+        if (p->dilation[axis] != 1 && p->kernel[axis] != 1)
+            return refuse(refusal, "dilation is %zu on axis %c, but must be 1", p->dilation[axis],
+                          "dhw"[axis]);
+    return refuses_types(refusal, r);
+}
+
+/* Sums, and the copy into local memory. */
+static double seconds_lines_data(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const unsigned *v = tile->value;
+    const size_t rows = v[2] < r->g.output[1] ? v[2] : r->g.output[1];
+    const double bands =
+        (double)clconv__divide_up(r->g.output[1], rows) * (double)p->groups * (double)p->batch;
+    const double floats = lines_data_floats(r, tile);
+    const double useful = filled(clconv__divide_up(r->g.output[2], 2), 16 * (size_t)v[1]) *
+                          filled(r->g.out_per_group, v[0]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double busy = bands < units ? bands : units;
+    return 1e-5 + seconds_at(r, (v[0] > 1 ? 1e11 : 3e10) * useful, 1e9) * units / busy +
+           bands * (1e-7 + floats * 0.1e-9) / units;
+}
+
+/* ---- lines_weights ---- */
+
+/* Rows of a band, which is no macro. */
+static const char *const lines_weights_macros[] = {NULL};
+static const clconv__tile lines_weights_tiles[] = {{{16}}, {{0}}};
+
+static int launch_lines_weights(clconv__launch *l, const clconv__request *r,
+                                const clconv__tile *tile) {
+    enum { LANES = 16 };
+    const clconv_problem *p = r->problem;
+    const double sums = (double)r->g.in_per_group * (double)(p->kernel[1] * p->kernel[2]) + LANES;
+    const double bytes = sums * LANES * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size)
+        return 0;
+    snprintf(l->options, sizeof l->options, " -DKERNEL_W=%zu -DSTRIDE_W=%zu", p->kernel[2],
+             p->stride[2]);
+    l->step = tile->value[0];
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    l->global[0] = r->g.out_per_group;
+    l->global[1] = lines_workers(r, l->global[0]);
+    l->global[2] = 1;
+    return 1;
+}
+
+static int refuses_lines_weights(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    enum { WIDEST = 7 };
+    const clconv_problem *p = r->problem;
+    if (p->type != CLCONV_F32)
+        return refuse(refusal, "type %s is not f32", clconv__type_names[p->type]);
+    if (p->kernel[0] != 1 || p->pad_begin[0] || r->g.input[0] != 1 || r->g.output[0] != 1)
+        return refuse(refusal, "the problem is 3-D");
+    if (p->stride[2] > 2 || (p->dilation[2] != 1 && p->kernel[2] > 1))
+        return refuse(refusal,
+                      "along rows the stride is %zu and the dilation %zu, but it takes up "
+                      "to 2 and 1",
+                      p->stride[2], p->dilation[2]);
+    if (p->kernel[2] > WIDEST)
+        return refuse(refusal, "the kernel is %zu wide, but it takes up to %d", p->kernel[2],
+                      WIDEST);
+    if (r->g.input_stride[4] != 1 || r->g.output_stride[4] != 1)
+        return refuse(refusal, "neighbours in a row do not lie side by side");
+    return 0;
+}
+
+/* Sums, with the lanes that rows do not fill, and those of lanes at the end. */
+static double seconds_lines_weights(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    (void)tile;
+    const double useful = filled(r->g.output[2], 16);
+    const double weights =
+        (double)p->out_channels * (double)r->g.in_per_group * (double)(p->kernel[1] * p->kernel[2]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double rate = r->g.in_per_group == 1 ? 3e10 : 5e9; /* gradients pass once for each */
+    const double busy = p->out_channels < units ? (double)p->out_channels / units : 1;
+    return 1e-5 + (seconds_at(r, rate * useful, 1e9) + weights * 6e-9 / units) / busy;
+}
+
 /* ---- winograd ---- */
 
 /* The last value, groups of TILES tiles that a work-item multiplies, is no macro. */
@@ -674,6 +806,8 @@ static int refuses_clblast(char refusal[CLCONV_REFUSAL_SIZE], const clconv__requ
         return refuse(refusal, "type %s is not f32 or f64", clconv__type_names[p->type]);
     if (p->weights_layout != CLCONV_OIHW)
         return refuse(refusal, "weights are ohwi, but its matrix needs oihw");
+    if (r->weights)
+        return refuse(refusal, "the weights are part of another tensor, but its matrix needs oihw");
     return 0;
 }
 
@@ -757,6 +891,12 @@ const clconv__algo clconv__algos[] = {
     {"weights_gemm", CLCONV__FOR_CPU, CLCONV__ON_WEIGHTS,
      &clconv__weights_gemm_ops, refuses_vector, NULL,
      seconds_weights_gemm, weights_gemm_macros, weights_gemm_tiles, launch_weights_gemm},
+    {"lines_data", CLCONV__FOR_CPU, CLCONV__ON_GATHERED,
+     &clconv__kernel_ops, refuses_lines_data, NULL,
+     seconds_lines_data, lines_data_macros, lines_data_tiles, launch_lines_data},
+    {"lines_weights", CLCONV__FOR_CPU, CLCONV__ON_WEIGHTS,
+     &clconv__weights_ops, refuses_lines_weights, NULL,
+     seconds_lines_weights, lines_weights_macros, lines_weights_tiles, launch_lines_weights},
     {"phases", CLCONV__FOR_OPENCL, CLCONV__ON_GATHERED,
      &clconv__phases_ops, clconv__phases_refuses, NULL,
      clconv__phases_seconds, NULL, NULL, NULL},

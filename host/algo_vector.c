@@ -9,7 +9,8 @@
 
 #include <stdlib.h>
 
-enum { TAPS = 16 }; /* that are packed at a time */
+enum { TAPS = 16, CHANNELS = 16 }; /* that are packed at a time, of filters and of turned ones */
+enum { TURNED_SPAN = 64 };         /* the longest turned filter that is packed in vectors */
 enum { PACK, PAD, PANELS, MULTIPLY, STAGES };
 static const char *const stage_names[STAGES] = {"vector_pack", "vector_pad", "vector_panels",
                                                 "vector"};
@@ -19,6 +20,8 @@ typedef struct vector_state {
     cl_mem tap_from;                      /* where each tap reads, seen from the first */
     size_t whole[CLCONV_SPATIAL_AXES];    /* extents of a padded plane */
     size_t tiles, blocks;                 /* of pixels, and of all groups' channels */
+    int is_turned;                        /* PACK is vector_pack_turned */
+    int is_in_place;                      /* or there is none: the weights lie as if packed */
     clconv__kernel_geometry from, copied; /* the input's own strides, and the copy's */
     size_t channel_step;                  /* elements between the channels of a tap */
     size_t phases;                        /* that rows of padded planes are split into */
@@ -116,12 +119,13 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], vector_state *state, clconv_
                     const clconv__tile *tile) {
     const clconv_problem *p = &plan->problem;
     const clconv__line line = clconv__line_of(&plan->request);
+    const size_t channels = 16 * (size_t)tile->value[0];
     size_t elements = p->batch * p->in_channels;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         state->whole[axis] = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
         elements *= state->whole[axis];
     }
-    if (elements > INT32_MAX / 2)
+    if (elements > INT32_MAX / 2 || channels * plan->request.g.taps > INT32_MAX / 2)
         plan->wide_index = 1;
     /* Where there is a second window, rows become less than twice as long. */
     state->phases =
@@ -140,15 +144,40 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], vector_state *state, clconv_
         fields[CLCONV__FIELD_out_w] = (int64_t)plan->request.g.pixels;
         fields[CLCONV__FIELD_y_w] = 1;
     }
+    if (!state->is_in_place) {
+        fields[CLCONV__FIELD_w_i] = (int64_t)channels;
+        fields[CLCONV__FIELD_w_o] = (int64_t)(channels * plan->request.g.taps);
+    } else
+        fields[CLCONV__FIELD_w_o] = (int64_t)channels;
     clconv__pack_geometry(&state->copied, plan, fields);
+}
+
+/* Whether the filters of one input channel lie side by side, so that vectors can turn them. */
+static int has_turned_filters(const clconv__request *r) {
+    const clconv__weights_view *view = r->weights;
+    ptrdiff_t span = 1;
+    if (!view || view->row < 1)
+        return 0;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        span += (ptrdiff_t)(r->problem->kernel[axis] - 1) * labs(view->tap[axis]);
+    return view->row == 1 || span <= TURNED_SPAN;
+}
+
+/* Whether the channels of one tap lie side by side and fill blocks, so that nothing need be packed.
+ */
+static int has_packed_weights(const clconv__request *r, size_t channels) {
+    return r->weights && r->weights->row == 1 && r->problem->type == CLCONV_F32 &&
+           r->problem->groups == 1 && r->g.in_per_group == r->g.taps &&
+           r->g.out_per_group % channels == 0;
 }
 
 /* Whether a stage has work to do. */
 static int is_needed(const clconv_plan *plan, const clconv__tile *tile, int stage) {
     const int has_panels = tile->value[2] == CLCONV__IN_PANEL;
-    return stage == PANELS ? has_panels
-           : stage == PAD  ? !has_panels && clconv__vector_needs_planes(&plan->problem)
-                           : 1;
+    return stage == PACK     ? plan->packed_bytes > 0
+           : stage == PANELS ? has_panels
+           : stage == PAD    ? !has_panels && clconv__vector_needs_planes(&plan->problem)
+                             : 1;
 }
 
 /* One integer per tap, as wide as the plan's indices. */
@@ -197,14 +226,19 @@ static clconv_status create(clconv_plan *plan) {
         tile->value[2] == CLCONV__IN_LINE ? clconv__line_of(&plan->request).width : g->pixels;
     state->tiles = g->pixels / width * clconv__divide_up(width, tile->value[1]);
     state->blocks = plan->problem.groups * clconv__divide_up(g->out_per_group, channels);
-    plan->packed_bytes = state->blocks * g->taps * channels * sizeof(float);
+    state->is_in_place = has_packed_weights(&plan->request, channels);
+    plan->packed_bytes =
+        state->is_in_place ? 0 : state->blocks * g->taps * channels * sizeof(float);
+    state->is_turned = has_turned_filters(&plan->request);
     lay_out(fields, state, plan, tile);
     clconv__pack_scalars(&state->scalars, &plan->problem);
     status = make_taps(state, plan, fields);
     for (int i = 0; i < STAGES && !status; ++i)
         if (is_needed(plan, tile, i))
             status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "vector.cl",
-                                         stage_names[i], tile, launch.options);
+                                         i == PACK && state->is_turned ? "vector_pack_turned"
+                                                                       : stage_names[i],
+                                         tile, launch.options);
     if (status)
         destroy(plan);
     return status;
@@ -220,8 +254,10 @@ static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offse
         {sizeof(cl_mem), &packed},
         {sizeof at, &at},
     };
-    const clconv__range range = {
-        {clconv__divide_up(call->plan->request.g.taps, TAPS), state->blocks, 1}, 1};
+    const clconv__geometry *g = &call->plan->request.g;
+    const size_t pieces = state->is_turned ? clconv__divide_up(g->in_per_group, CHANNELS)
+                                           : clconv__divide_up(g->taps, TAPS);
+    const clconv__range range = {{pieces, state->blocks, 1}, 1};
     return clconv__call_kernel(call, state->kernels[PACK], &range, arguments,
                                sizeof arguments / sizeof arguments[0], NULL);
 }
@@ -285,11 +321,16 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
 static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const clconv_tensors *tensors, cl_uint wait_count,
                              const cl_event *wait, cl_event *event) {
+    const vector_state *state = plan->state;
     cl_mem packed = plan->packed;
     size_t packed_offset = 0;
     clconv__call call;
     clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
-    if (!status && !packed) {
+    if (state->is_in_place) {
+        packed = tensors->weights.memory;
+        packed_offset =
+            (tensors->weights.offset + (size_t)plan->request.weights->first) * sizeof(float);
+    } else if (!status && !packed) {
         packed = tensors->workspace.memory;
         packed_offset = tensors->workspace.offset + plan->workspace;
         status = pack_device(&call, packed, packed_offset);

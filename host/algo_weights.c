@@ -1,7 +1,11 @@
-/* direct_weights.cl: the gradients of the weights and of the bias, each where it is wanted. */
+/*
+ * direct_weights.cl: the gradients of the weights and of the bias, each where it is wanted. Rows
+ * with tiles have a kernel of their own for the weights.
+ */
 #include "call.h"
 #include "opencl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { WEIGHTS, BIAS, KERNELS };
@@ -15,6 +19,7 @@ int clconv__weights_have_lanes(const clconv__request *r) {
 
 typedef struct weights_state {
     cl_kernel kernels[KERNELS]; /* BIAS is NULL where the problem has none */
+    clconv__launch launch;      /* of a row with tiles */
     clconv__kernel_geometry geometry;
     clconv__kernel_scalars scalars;
 } weights_state;
@@ -30,6 +35,16 @@ static void destroy(clconv_plan *plan) {
     plan->state = NULL;
 }
 
+/* The row's own kernel of one of its tiles. */
+static clconv_status create_tiled(clconv_plan *plan, const clconv_problem *plain) {
+    weights_state *state = plan->state;
+    const clconv__tile *tile = clconv__fitting_tile(&state->launch, plan->algo, &plan->request);
+    char file[64];
+    snprintf(file, sizeof file, "%s.cl", plan->algo->name);
+    return clconv__plan_kernel(&state->kernels[WEIGHTS], plan, plain, file, plan->algo->name, tile,
+                               state->launch.options);
+}
+
 static clconv_status create(clconv_plan *plan) {
     int64_t fields[CLCONV__FIELDS];
     clconv_problem plain = plan->problem; /* nothing is added to what is summed */
@@ -40,15 +55,17 @@ static clconv_status create(clconv_plan *plan) {
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
     const char *const options = clconv__weights_have_lanes(&plan->request) ? " -DLANES=1" : "";
+    if (plan->algo->tiles)
+        status = create_tiled(plan, &plain);
     for (int i = 0; i < KERNELS && !status; ++i)
-        if (i != BIAS || plan->problem.has_bias)
+        if (i == BIAS ? plan->problem.has_bias : !plan->algo->tiles)
             status = clconv__plan_kernel(&state->kernels[i], plan, &plain, "direct_weights.cl",
                                          kernel_names[i], NULL, options);
     if (status) {
         destroy(plan);
         return status;
     }
-    clconv__plan_fields(fields, plan, 0);
+    clconv__plan_fields(fields, plan, state->launch.step);
     clconv__pack_geometry(&state->geometry, plan, fields);
     clconv__pack_scalars(&state->scalars, &plain);
     return CLCONV_OK;
@@ -81,10 +98,14 @@ static clconv_status sum_weights(clconv__call *call, cl_event *event) {
         {sizeof(cl_mem), &call->tensors.input.memory},
         {sizeof(cl_mem), &call->tensors.output.memory},
         {sizeof(cl_mem), &call->tensors.weights.memory},
+        {state->launch.local_bytes, NULL},
     };
-    const clconv__range range = {{taps, p->out_channels, 1}, clconv__line_group(call->plan)};
-    return clconv__call_kernel(call, state->kernels[WEIGHTS], &range, arguments,
-                               sizeof arguments / sizeof arguments[0], event);
+    const size_t *global = state->launch.global;
+    const clconv__range of_sums = {{taps, p->out_channels, 1}, clconv__line_group(call->plan)};
+    const clconv__range of_tiles = {{global[0], global[1], global[2]}, 1};
+    return clconv__call_kernel(
+        call, state->kernels[WEIGHTS], call->plan->algo->tiles ? &of_tiles : &of_sums, arguments,
+        sizeof arguments / sizeof arguments[0] - !call->plan->algo->tiles, event);
 }
 
 static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,

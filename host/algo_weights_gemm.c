@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 enum { PLACES_OF_SUM = 16 }; /* that the second pass adds up at a time */
+enum { MOST_TILES = 16, FEWEST_ITEMS = 32 };
 enum { PAD, PACK, MULTIPLY, SUM, BIAS, BIAS_SUM, STAGES };
 static const struct {
     const char *file, *kernel;
@@ -24,11 +25,13 @@ static const struct {
 };
 
 typedef struct gemm_state {
-    cl_kernel kernels[STAGES];             /* PAD is NULL where the input is read as it is, */
-                                           /* BIAS and BIAS_SUM where the problem has none */
-    size_t whole[CLCONV_SPATIAL_AXES];     /* extents of a padded plane */
-    size_t rows, places;                   /* of the output, and weights of an output channel */
-    size_t tiles, blocks, parts;           /* of places, of all groups' channels, of rows */
+    cl_kernel kernels[STAGES];         /* PAD is NULL where the input is read as it is, */
+                                       /* BIAS and BIAS_SUM where the problem has none */
+    size_t whole[CLCONV_SPATIAL_AXES]; /* extents of a padded plane */
+    size_t rows, places;               /* of the output, and weights of an output channel */
+    size_t tiles, blocks, parts;       /* of places, of all groups' channels, of rows */
+    int is_direct;                     /* the sums are the weights: there is no second pass */
+    size_t tiles_of_item;
     size_t packed_at, partial_at, bias_at; /* floats behind the workspace's first */
     clconv__kernel_geometry from, padded;  /* the input's own strides, and the planes' */
     clconv__kernel_scalars scalars;
@@ -58,7 +61,7 @@ static int is_needed(const clconv_problem *p, int stage) {
  * small.
  */
 static size_t rows_of_part(const gemm_state *state, size_t row_floats, size_t partial_floats) {
-    enum { CACHE_FLOATS = 65536, FEWEST_ITEMS = 32, MOST_PARTIAL_FLOATS = 16 << 20 };
+    enum { CACHE_FLOATS = 65536, MOST_PARTIAL_FLOATS = 16 << 20 };
     size_t rows = CACHE_FLOATS / row_floats;
     const size_t parts_for_items = clconv__divide_up(FEWEST_ITEMS, state->tiles * state->blocks);
     const size_t most_parts = MOST_PARTIAL_FLOATS / partial_floats;
@@ -69,6 +72,24 @@ static size_t rows_of_part(const gemm_state *state, size_t row_floats, size_t pa
     if (clconv__divide_up(state->rows, rows) > most_parts)
         rows = most_parts ? clconv__divide_up(state->rows, most_parts) : state->rows;
     return rows;
+}
+
+/* As many as a work-item can keep, but that there is work for several processors. */
+static size_t tiles_of_item(const gemm_state *state) {
+    const size_t tiles = state->tiles * state->blocks * state->parts / FEWEST_ITEMS;
+    return tiles < 1 ? 1 : tiles < MOST_TILES ? tiles : MOST_TILES;
+}
+
+/* Whether the weights of an output channel lie one behind the other, in the order of its taps. */
+static int has_dense_filters(const clconv_problem *p) {
+    return p->weights_layout == CLCONV_OIHW &&
+           (p->mode == CLCONV_CROSS_CORRELATION || p->kernel[0] * p->kernel[1] * p->kernel[2] == 1);
+}
+
+/* Whether sums need no more than to be stored. */
+static int is_plain(const clconv_problem *p) {
+    const clconv__scalars s = clconv__scalars_of(p);
+    return p->type == CLCONV_F32 && s.alpha == 1 && s.beta == 0;
 }
 
 /* Floats of the workspace, one part behind the other; fields become those of what is read. */
@@ -89,6 +110,8 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], gemm_state *state, clconv_pl
     const size_t partial = state->blocks * state->tiles * tile->value[1] * channels;
     const size_t rows = rows_of_part(state, g->output[2] * channels, partial);
     state->parts = clconv__divide_up(state->rows, rows);
+    state->is_direct = state->parts == 1 && has_dense_filters(p) && is_plain(p);
+    state->tiles_of_item = tiles_of_item(state);
     if (plane * p->in_channels * p->batch > INT32_MAX / 2)
         plan->wide_index = 1;
     clconv__plan_fields(fields, plan, rows);
@@ -175,7 +198,7 @@ static clconv_status pack(clconv__call *call) {
                                sizeof arguments / sizeof arguments[0], NULL);
 }
 
-static clconv_status multiply(clconv__call *call) {
+static clconv_status multiply(clconv__call *call, cl_event *event) {
     const gemm_state *state = call->plan->state;
     const clconv_tensors *t = &call->tensors;
     const int is_padded = state->kernels[PAD] != NULL;
@@ -183,6 +206,8 @@ static clconv_status multiply(clconv__call *call) {
     const cl_long x_at = is_padded ? place_of(call, 0) : (cl_long)t->input.offset;
     const cl_long packed_at = place_of(call, state->packed_at);
     const cl_long partial_at = place_of(call, state->partial_at);
+    const cl_int is_direct = state->is_direct;
+    clconv__index_argument tiles;
     const clconv__argument arguments[] = {
         {state->padded.size, &state->padded.values},
         {sizeof(cl_mem), &x},
@@ -191,10 +216,15 @@ static clconv_status multiply(clconv__call *call) {
         {sizeof packed_at, &packed_at},
         {sizeof(cl_mem), &t->workspace.memory},
         {sizeof partial_at, &partial_at},
+        {sizeof call->offsets, &call->offsets},
+        clconv__as_argument(&tiles, call->plan, state->tiles_of_item),
+        {sizeof is_direct, &is_direct},
+        {sizeof(cl_mem), &t->weights.memory},
     };
-    const clconv__range range = {{state->tiles, state->blocks, state->parts}, 1};
+    const clconv__range range = {
+        {clconv__divide_up(state->tiles, state->tiles_of_item), state->blocks, state->parts}, 1};
     return clconv__call_kernel(call, state->kernels[MULTIPLY], &range, arguments,
-                               sizeof arguments / sizeof arguments[0], NULL);
+                               sizeof arguments / sizeof arguments[0], event);
 }
 
 static clconv_status sum_bias_parts(clconv__call *call) {
@@ -250,7 +280,8 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
         return status;
     if (state->kernels[PAD] && (status = pad(&call)))
         return status;
-    if ((status = multiply(&call)))
+    status = multiply(&call, state->is_direct ? event : NULL);
+    if (status || state->is_direct)
         return status;
     return sum(&call, SUM, state->partial_at, tensors->weights.memory, &places, event);
 }

@@ -5,6 +5,7 @@
 #include "program.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,9 +58,26 @@ clconv_status clconv__plan_kernel(cl_kernel *kernel, const clconv_plan *plan,
     return clconv__cl_check(code, "clCreateKernel");
 }
 
+/* Where in the tensor that they are a part of the last weights lie, forwards or backwards. */
+static double reach_of_weights(const clconv_problem *p, const clconv__weights_view *w) {
+    double reach = fabs((double)w->row) * (double)p->out_channels +
+                   fabs((double)w->channel) * (double)(p->in_channels / p->groups);
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        reach += fabs((double)w->tap[axis]) * (double)p->kernel[axis];
+    return reach + fabs((double)w->first);
+}
+
 /* A step beyond all memory is taken no more than once, so that any large one serves. */
 static int64_t step_field(size_t step) {
     return step < INT64_MAX / 2 ? (int64_t)step : INT64_MAX / 2;
+}
+
+static void view_weights(int64_t f[CLCONV__FIELDS], const clconv__weights_view *w) {
+    f[CLCONV__FIELD_w_start] = w->first;
+    f[CLCONV__FIELD_w_o] = w->row;
+    f[CLCONV__FIELD_w_i] = w->channel;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        f[CLCONV__FIELD_w_d + axis] = w->tap[axis];
 }
 
 void clconv__plan_fields(int64_t f[CLCONV__FIELDS], const clconv_plan *plan, size_t step) {
@@ -88,6 +106,8 @@ void clconv__plan_fields(int64_t f[CLCONV__FIELDS], const clconv_plan *plan, siz
     }
     f[CLCONV__FIELD_w_o] = (int64_t)g->weights_stride[clconv__gathers(p)];
     f[CLCONV__FIELD_w_i] = (int64_t)g->weights_stride[!clconv__gathers(p)];
+    if (plan->request.weights)
+        view_weights(f, plan->request.weights);
     f[CLCONV__FIELD_x_zero] = p->input_zero_point;
     f[CLCONV__FIELD_w_zero] = p->weights_zero_point;
     f[CLCONV__FIELD_step] = (int64_t)step;
@@ -266,6 +286,11 @@ clconv_status clconv__plan_create(clconv_plan **plan, clconv_device *device,
     new->options = options ? *options : defaults;
     new->request.allows_tf32 = new->options.allow_tf32 || new->options.algorithm;
     new->wide_index = needs_wide_index(problem, &g);
+    if (choice && choice->weights) {
+        new->weights = *choice->weights;
+        new->request.weights = &new->weights;
+        new->wide_index |= reach_of_weights(problem, &new->weights) > INT32_MAX / 2;
+    }
     if (choice) {
         new->request.tile = choice->tile;
         status = create_with(new, choice->algo, refusal);

@@ -9,7 +9,8 @@ enum { CLCONV__REASON_SIZE = 1024 };
 
 struct clconv_plan {
     clconv_problem problem;
-    clconv__request request; /* its problem is the one above */
+    clconv__request request; /* its problem is the one above, its weights the ones below */
+    clconv__weights_view weights;
     const clconv__algo *algo;
     clconv_plan_options options;      /* its algorithm is NULL or the row's name */
     double seconds;                   /* estimate */
@@ -99,6 +100,7 @@ clconv_tensors clconv__fill_absent(const clconv_plan *plan, const clconv_tensors
 typedef struct clconv__choice {
     const clconv__algo *algo;
     const clconv__tile *tile;
+    const clconv__weights_view *weights; /* NULL where they lie as the problem says */
 } clconv__choice;
 
 /**

@@ -155,7 +155,7 @@ void clconv__format_tile(char text[CLCONV_TILE_SIZE], const clconv__tile *tile) 
 static int find_choice(clconv__choice *choice, char *const fields[FIELDS]) {
     char text[CLCONV_TILE_SIZE];
     const clconv__algo *algo = clconv__find_algo(fields[ALGORITHM]);
-    *choice = (clconv__choice){algo, NULL};
+    *choice = (clconv__choice){.algo = algo};
     if (!algo || !algo->tiles)
         return algo && strcmp(fields[TILE], "-") == 0;
     for (const clconv__tile *tile = algo->tiles; tile->value[0]; ++tile) {

@@ -122,6 +122,14 @@ static const char *const cases[] = {
     "ic9ih13iw12_oc8kh2kw2_sh4sw4_ph1pw3_dir=backward_data_beta=1",
     "ic17ih9iw8_oc15kh3kw3_ph1pw1_type=f16_dir=backward_data",
     "ic17ih9iw8_oc15kh3kw3_ph1pw1_sh2_type=bf16_dir=backward_data",
+    /* filters that lie side by side: some fill vectors, others do not */
+    "ic49ih14iw14_oc40kh3kw3_ph1pw1_dir=backward_data",
+    "ic64ih14iw14_oc20kh5kw5_ph2pw2_dir=backward_data_mode=convolution",
+    "ic64ih14iw14_oc40kh1kw1_dir=backward_data", /* and need not be packed */
+    "ic64ih28iw28_oc40kh3kw3_sh2sw2_ph1pw1_weights=ohwi_dir=backward_data",
+    /* every other column, over several vectors, with what is cropped or beyond the source */
+    "g3_mb2_ic12ih9iw141_oc6kh3kw4_sh3sw2_ph0pw4_dir=backward_data_mode=convolution",
+    "ic5ih40iw33_oc2kh3kw3_sh1sw2_ph2pw0_dir=backward_data_beta=1",
     /* transposed convolution */
     "ic5ih7iw6_oc4kh3kw3_dir=transposed_bias_act=relu",
     "g3_mb2_ic9ih5iw7_oc6kh3kw2_sh2sw3_ph1pw0_dh0dw1_dir=transposed_bias_mode=convolution",
@@ -150,6 +158,11 @@ static const char *const cases[] = {
     "mb2_ic19ih1iw1_oc23kh1kw1_dir=backward_weights_bias",
     "mb9_ic5ih17iw19_oc50kh3kw3_ph1pw1_dir=backward_weights_bias_beta=1", /* several parts */
     "mb2_g3_ic9ih12iw70_oc51kh2kw5_sh1sw2_pw3_dir=backward_weights_bias",
+    "ic40ih9iw8_oc50kh3kw3_ph1pw1_dir=backward_weights", /* one part */
+    "mb3_ic9ih33iw31_oc34kh1kw1_dir=backward_weights",   /* parts that begin within a picture */
+    "g3_ic3ih37iw35_oc6kh4kw3_sh2sw2_dh1dw0_ph3pw2_dir=backward_weights_bias", /* several bands */
+    "mb2_g2_ic4ih19iw33_oc4kh3kw3_ph1pw1_xs=3000:750:700:35:1_ys=2800:700:690:36:1_"
+    "dir=backward_weights_weights=ohwi",
 };
 
 typedef struct sweep {
@@ -256,6 +269,8 @@ static void test_algorithm_name_has_the_rows_of_every_build(void **state) {
     assert_true(has_algorithm("direct_weights"));
     assert_true(has_algorithm("col2im_clblast"));
     assert_true(has_algorithm("weights_gemm"));
+    assert_true(has_algorithm("lines_data"));
+    assert_true(has_algorithm("lines_weights"));
     assert_true(has_algorithm("phases"));
     assert_true(has_algorithm("phases_winograd"));
     assert_true(has_algorithm("tiled"));

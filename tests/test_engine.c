@@ -186,7 +186,7 @@ static bool is_right(size_t device, const clconv_problem *problem, const clconv_
                      const tensor_set *set, const expectation *expected, bool exact) {
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
     const clconv__algo *algo = clconv__find_algo(mma_row(problem->type));
-    const clconv__choice choice = {algo, tile};
+    const clconv__choice choice = {.algo = algo, .tile = tile};
     const tensor *output = &set->tensors[CLCONV_OUTPUT];
     clconv_plan *plan = NULL;
     char text[CLCONV_PROBLEM_TEXT_SIZE], label[CLCONV_PROBLEM_TEXT_SIZE + 128];

@@ -86,7 +86,7 @@ static void keep(clconv_device *device, const clconv_problem *problem, const cha
                  size_t tile) {
     char note[CLCONV__NOTE_SIZE];
     const clconv__algo *algo = clconv__find_algo(name);
-    const clconv__choice choice = {algo, algo->tiles ? &algo->tiles[tile] : NULL};
+    const clconv__choice choice = {.algo = algo, .tile = algo->tiles ? &algo->tiles[tile] : NULL};
     if (!clconv__tuning_keep(note, device, problem, &choice, 1e-3, getenv("CLCONV_TUNING_DIR")))
         fail_msg("%s", note);
 }

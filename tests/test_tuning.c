@@ -55,7 +55,7 @@ static clconv_problem problem_of(const char *text) {
 static clconv__choice choice_of(const char *name, size_t tile) {
     const clconv__algo *algo = clconv__find_algo(name);
     assert_non_null(algo);
-    return (clconv__choice){algo, algo->tiles ? &algo->tiles[tile] : NULL};
+    return (clconv__choice){.algo = algo, .tile = algo->tiles ? &algo->tiles[tile] : NULL};
 }
 
 static bool keep_in(const char *where, const char *problem, const char *name, size_t tile,
