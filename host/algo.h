@@ -105,7 +105,8 @@ typedef struct clconv__algo_ops {
 /** More rows than the table will have. */
 #define CLCONV__MOST_ALGOS 64
 
-extern const clconv__algo clconv__algos[];
+/** Pointers to the rows, in the order in which they are asked. */
+extern const clconv__algo *const clconv__algos[];
 extern const size_t clconv__algo_count;
 
 /** Whether the row is made for the device's kind. */
@@ -120,6 +121,9 @@ int clconv__algo_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__algo *
 
 /** Estimated time of a row that does not refuse. */
 double clconv__algo_seconds(const clconv__algo *algo, const clconv__request *request);
+
+/** A row's place in the table; their number where it has none. */
+size_t clconv__algo_index(const clconv__algo *algo);
 
 /** The row of a name; NULL for none. */
 const clconv__algo *clconv__find_algo(const char *name);

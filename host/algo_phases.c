@@ -116,7 +116,7 @@ static const clconv__algo *inner_row(const clconv__request *forward, const char 
     const clconv__algo *best = NULL;
     double best_seconds = 0;
     for (size_t i = 0; i < clconv__algo_count; ++i) {
-        const clconv__algo *algo = &clconv__algos[i];
+        const clconv__algo *algo = clconv__algos[i];
         int is_wanted = name ? strcmp(algo->name, name) == 0
                              : !algo->bound && clconv__algo_is_for(algo, forward->device);
         if (!is_wanted || tried[i] || clconv__algo_refuses(refusal, algo, forward))
@@ -273,7 +273,7 @@ static clconv_status plan_forward(clconv_plan **inner, const clconv_plan *plan,
     const clconv__algo *algo;
     options.workspace_limit = plan->options.workspace_limit;
     while (!status && (algo = inner_row(&request, name, tried))) {
-        tried[algo - clconv__algos] = 1;
+        tried[clconv__algo_index(algo)] = 1;
         options.algorithm = algo->name;
         status = clconv__plan_create(inner, request.device, forward, &options,
                                      &(clconv__choice){.algo = algo, .weights = view});

@@ -26,7 +26,7 @@ size_t clconv_algorithm_count(void) {
 }
 
 const char *clconv_algorithm_name(size_t index) {
-    return index < clconv__algo_count ? clconv__algos[index].name : NULL;
+    return index < clconv__algo_count ? clconv__algos[index]->name : NULL;
 }
 
 int clconv_algorithm_is_for(const clconv_device *device, const char *algorithm) {

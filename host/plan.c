@@ -217,18 +217,18 @@ static clconv_status choose(clconv_plan *plan) {
         const clconv__algo *best = NULL;
         double best_seconds = 0;
         for (size_t i = 0; i < clconv__algo_count; ++i) {
-            if (tried[i] || !clconv__algo_is_for(&clconv__algos[i], plan->request.device) ||
-                (tried[i] = clconv__algo_refuses(refusal, &clconv__algos[i], &plan->request)))
+            if (tried[i] || !clconv__algo_is_for(clconv__algos[i], plan->request.device) ||
+                (tried[i] = clconv__algo_refuses(refusal, clconv__algos[i], &plan->request)))
                 continue;
-            double seconds = clconv__algo_seconds(&clconv__algos[i], &plan->request);
+            double seconds = clconv__algo_seconds(clconv__algos[i], &plan->request);
             if (!best || seconds < best_seconds) {
-                best = &clconv__algos[i];
+                best = clconv__algos[i];
                 best_seconds = seconds;
             }
         }
         if (!best)
             break;
-        tried[best - clconv__algos] = was_created = 1;
+        tried[clconv__algo_index(best)] = was_created = 1;
         status = create_with(plan, best, refusal);
         if (status != CLCONV_UNSUPPORTED)
             return status;
@@ -236,9 +236,9 @@ static clconv_status choose(clconv_plan *plan) {
     if (was_created)
         return status;
     size_t last = clconv__algo_count - 1;
-    while (last && !clconv__algo_computes(&clconv__algos[last], plan->problem.direction))
+    while (last && !clconv__algo_computes(clconv__algos[last], plan->problem.direction))
         --last;
-    clconv__algo_refuses(refusal, &clconv__algos[last], &plan->request);
+    clconv__algo_refuses(refusal, clconv__algos[last], &plan->request);
     return clconv__fail(CLCONV_UNSUPPORTED, "no algorithm: %s", refusal);
 }
 
@@ -351,7 +351,7 @@ clconv_status clconv__plan_explain(char *text, size_t size, const clconv_plan *p
     put(&w, "chosen: %s (%s), estimated %.3g ms, workspace %zu bytes\n", plan->algo->name,
         plan->reason, plan->seconds * 1e3, clconv__plan_workspace(plan));
     for (size_t i = 0; i < clconv__algo_count; ++i) {
-        const clconv__algo *algo = &clconv__algos[i];
+        const clconv__algo *algo = clconv__algos[i];
         if (algo == plan->algo)
             continue;
         if (clconv__algo_refuses(refusal, algo, &request))

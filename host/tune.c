@@ -79,7 +79,7 @@ static clconv_status list_candidates(tuner *t) {
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "tuning needs %zu bytes",
                             MOST_CANDIDATES * sizeof *t->candidates);
     for (size_t i = 0; i < clconv__algo_count; ++i) {
-        const clconv__algo *algo = &clconv__algos[i];
+        const clconv__algo *algo = clconv__algos[i];
         if (!clconv__algo_is_for(algo, t->request.device))
             continue;
         if (!algo->tiles)

@@ -19,8 +19,8 @@ static size_t indexed_bytes(const clconv_problem *p, const clconv__tile *tile, s
 
 static const clconv__algo *find_tiled(void) {
     for (size_t i = 0; i < clconv__algo_count; ++i)
-        if (strcmp(clconv__algos[i].name, "tiled") == 0)
-            return &clconv__algos[i];
+        if (strcmp(clconv__algos[i]->name, "tiled") == 0)
+            return clconv__algos[i];
     fail_msg("no row is named tiled");
     return NULL;
 }

@@ -81,7 +81,7 @@ static size_t run_case(size_t *wrong, const char *text) {
     expectation expected = make_expectation(&problem, &set);
     for (size_t device = 0; device < devices()->count; ++device)
         for (size_t i = 0; i < clconv__algo_count; ++i) {
-            const clconv__algo *algo = &clconv__algos[i];
+            const clconv__algo *algo = clconv__algos[i];
             for (const clconv__tile *tile = algo->tiles; tile && tile->value[0]; ++tile)
                 runs += run_tile(wrong, device, &problem, algo, tile, &set, &expected);
         }

@@ -392,6 +392,7 @@ static size_t check_algorithm(trial *t) {
 static const char *const problems[] = {
     "g2ic4ih7iw9_oc6kh3_ph1_bias_residual_act=relu",
     "ic4ih7iw9_oc6kh3_ph1_bias_act=relu",
+    "ic4ih7iw9_oc6kh1_bias_act=relu",
     "g4ic4ih7iw9_oc4kh3_ph1_bias_act=relu",
     "g2ic4ih7iw9_oc6kh3_ph1_dir=backward_data",
     "g2ic4ih7iw9_oc6kh3_sh2_ph1_dir=backward_data",

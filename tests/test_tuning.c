@@ -300,7 +300,7 @@ static void test_tuning_find_among_garbage(void **state) {
 /* Whether it is a row of the table with one of its tiles. */
 static bool is_in_table(const clconv__entry *e) {
     const clconv__algo *algo = e->choice.algo;
-    if (algo < clconv__algos || algo >= clconv__algos + clconv__algo_count)
+    if (clconv__algo_index(algo) == clconv__algo_count)
         return false;
     const clconv__tile *tile = algo->tiles;
     while (tile && tile->value[0] && tile != e->choice.tile)

@@ -197,7 +197,7 @@ static const clconv__algo *chosen_row(clconv_device *device, const clconv_proble
     double best_seconds = 0;
     require(clconv__geometry_of(&request.g, problem) == CLCONV_OK, problem->name);
     for (size_t i = 0; i < clconv__algo_count; ++i) {
-        const clconv__algo *algo = &clconv__algos[i];
+        const clconv__algo *algo = clconv__algos[i];
         if (!clconv__algo_is_for(algo, device) || clconv__algo_refuses(refusal, algo, &request))
             continue;
         const double seconds = clconv__algo_seconds(algo, &request);
@@ -264,8 +264,8 @@ int main(int argc, char **argv) {
     }
     clconv_device device = paper_gpu(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
     for (size_t i = 0; i < clconv__algo_count; ++i)
-        if (!clconv__algos[i].ops->is_host)
-            take_row(&clconv__algos[i], &device);
+        if (!clconv__algos[i]->ops->is_host)
+            take_row(clconv__algos[i], &device);
     for (size_t i = 0; i < entry_count; ++i)
         write_source(argv[1], i, &entries[i]);
     return 0;

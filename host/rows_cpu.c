@@ -1,0 +1,557 @@
+/* Rows for OpenCL CPUs: how long they take, and how their kernels are started. */
+#include "rows.h"
+
+#include "arithmetic.h"
+#include "reference.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* ---- vector ---- */
+
+/* The last value, how pixels are found, is no macro. */
+static const char *const vector_macros[] = {"VECTORS", "PIXELS", NULL};
+static const clconv__tile vector_tiles[] = {
+    {{2, 14, CLCONV__IN_PANEL}},
+    {{2, 7, CLCONV__IN_PANEL}},
+    {{2, 14, CLCONV__IN_LINE}},
+    {{2, 7, CLCONV__IN_LINE}},
+    {{2, 7, CLCONV__ANYWHERE}},
+    {{1, 14, CLCONV__ANYWHERE}},
+    {{0}},
+};
+
+/* Sixteen channels alone would leave half of the wider tile idle. */
+static int is_wide_enough(const clconv__request *r, const clconv__tile *tile) {
+    return tile->value[0] == 1 || (r->g.out_per_group - 1) % 32 >= 16;
+}
+
+/* The distance of neighbours is a number in the program where it is a common one. */
+static int launch_vector(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const clconv__line line = clconv__line_of(r);
+    const int in_panel = tile->value[2] == CLCONV__IN_PANEL;
+    if (!is_wide_enough(r, tile))
+        return 0;
+    if (tile->value[2] == CLCONV__ANYWHERE)
+        return 1;
+    snprintf(l->options, sizeof l->options, " -DLINE_STEP=%zu", in_panel ? 1 : line.step);
+    return in_panel ? clconv__has_panels(r, tile->value[1])
+                    : line.width >= tile->value[1] && line.step >= 1 && line.step <= 2;
+}
+
+/* The padded planes, whose rows may be twice as long, must be countable; their bytes are checked
+ * like any workspace. */
+static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    size_t elements = p->batch * p->in_channels * 2 * sizeof(float);
+    int overflows = 0;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        overflows |= __builtin_mul_overflow(
+            elements, p->input[axis] + p->pad_begin[axis] + p->pad_end[axis], &elements);
+    if (overflows && clconv__vector_needs_planes(p))
+        return clconv__refuse(refusal, "the padded input does not fit size_t");
+    return clconv__refuses_types(refusal, r);
+}
+
+/* Besides the sums, each output costs its store, each work-item its beginning, and panels a copy.
+ */
+static double seconds_vector(const clconv__request *r, const clconv__tile *tile) {
+    static const double rates[] = {
+        [CLCONV__ANYWHERE] = 7.5e10, [CLCONV__IN_LINE] = 1.5e11, [CLCONV__IN_PANEL] = 1.5e11};
+    const clconv_problem *p = r->problem;
+    const clconv__line line = clconv__line_of(r);
+    const int is_line = tile->value[2] == CLCONV__IN_LINE;
+    const size_t width = is_line ? line.width : r->g.pixels;
+    const double useful = clconv__filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
+                          clconv__filled(width, tile->value[1]) *
+                          (tile->value[0] * tile->value[1] < 28 ? 0.8 : 1) *
+                          (is_line && line.step != 1 ? 0.7 : 1);
+    const double pixels = (double)p->batch * (double)r->g.pixels;
+    const double outputs = pixels * (double)p->out_channels;
+    const double copied = tile->value[2] == CLCONV__IN_PANEL ? pixels * (double)p->in_channels : 0;
+    const double items =
+        (double)p->batch * (double)p->groups *
+        (double)clconv__divide_up(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
+        (double)clconv__divide_up(r->g.pixels, tile->value[1]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    return 2e-5 + clconv__seconds_at(r, rates[tile->value[2]] * useful, 1e9) +
+           (0.3e-9 * outputs + 5e-8 * items + 3e-9 * copied) / units;
+}
+
+const clconv__algo clconv__row_vector = {
+    .name = "vector",
+    .kinds = CLCONV__FOR_CPU,
+    .directions = CLCONV__ON_FORWARD,
+    .ops = &clconv__vector_ops,
+    .refuses = refuses_vector,
+    .seconds = seconds_vector,
+    .macros = vector_macros,
+    .tiles = vector_tiles,
+    .launch = launch_vector,
+};
+
+/* ---- weights_gemm ---- */
+
+/* Like the vector row, with weights in the place of pixels. */
+static const char *const weights_gemm_macros[] = {"VECTORS", "PLACES", NULL};
+static const clconv__tile weights_gemm_tiles[] = {{{2, 7}}, {{1, 14}}, {{0}}};
+
+static int launch_weights_gemm(clconv__launch *l, const clconv__request *r,
+                               const clconv__tile *tile) {
+    (void)l;
+    return is_wide_enough(r, tile);
+}
+
+/* Copies of both tensors, the gradient's with whole vectors of channels, the sums, and the second
+ * pass, whose stores are far apart. */
+static double seconds_weights_gemm(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    size_t places = r->g.in_per_group * p->kernel[0] * p->kernel[1] * p->kernel[2];
+    size_t channels = clconv__round_up(r->g.out_per_group, 16 * (size_t)tile->value[0]);
+    double useful = clconv__filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
+                    clconv__filled(places, tile->value[1]);
+    double read = (double)p->batch * ((double)(p->groups * channels) * (double)r->g.pixels +
+                                      (double)p->in_channels * (double)p->input[0] *
+                                          (double)p->input[1] * (double)p->input[2]);
+    double weights = (double)p->out_channels * (double)places;
+    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    return 4e-5 + clconv__seconds_at(r, 1e11 * useful, 1e9) + (read + 2 * weights) * 1e-9 / units;
+}
+
+const clconv__algo clconv__row_weights_gemm = {
+    .name = "weights_gemm",
+    .kinds = CLCONV__FOR_CPU,
+    .directions = CLCONV__ON_WEIGHTS,
+    .ops = &clconv__weights_gemm_ops,
+    .refuses = refuses_vector,
+    .seconds = seconds_weights_gemm,
+    .macros = weights_gemm_macros,
+    .tiles = weights_gemm_tiles,
+    .launch = launch_weights_gemm,
+};
+
+/* ---- lines ---- */
+
+/* Channels and rows of a register tile of 16 pixels; the last, rows of a band, is no macro. */
+enum { LINES_LANES = 16 };
+static const char *const lines_macros[] = {"OC", "ROWS", NULL};
+static const clconv__tile lines_tiles[] = {
+    {{8, 2, 4}}, {{8, 1, 1}}, {{1, 7, 14}}, {{1, 4, 32}},
+    {{1, 4, 8}}, {{1, 1, 8}}, {{1, 1, 1}},  {{0}},
+};
+
+/* Rows of a band: no more than there are. */
+static size_t lines_rows(const clconv__request *r, const clconv__tile *tile) {
+    return tile->value[2] < r->g.output[1] ? tile->value[2] : r->g.output[1];
+}
+
+/* Kernels whose extents the program has as numbers. */
+static int lines_are_common(const clconv_problem *p) {
+    return p->kernel[0] == 1 && p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 &&
+           p->kernel[1] > 1 && p->kernel[1] <= 7 && p->stride[2] <= 2 &&
+           p->stride[1] == p->stride[2] && p->dilation[1] == 1 && p->dilation[2] == 1;
+}
+
+/* Work-items that share the groups of one band. */
+static size_t lines_workers(const clconv__request *r, size_t bands) {
+    enum { ITEMS_PER_UNIT = 4 };
+    const size_t wanted = clconv__divide_up(ITEMS_PER_UNIT * (size_t)r->device->info.compute_units,
+                                            bands * r->problem->batch);
+    return wanted < r->problem->groups ? wanted : r->problem->groups;
+}
+
+/* Floats of local memory. */
+static double lines_floats(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    double phase = (double)clconv__round_up(r->g.output[2], LINES_LANES) +
+                   (double)((p->kernel[2] - 1) * p->dilation[2] / p->stride[2]) + 1;
+    size_t rows = clconv__round_up(lines_rows(r, tile), tile->value[1]);
+    double in_rows = (double)(rows - 1) * (double)p->stride[1] +
+                     (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
+    const double planes = (double)(r->g.in_per_group * p->kernel[0]);
+    return planes * (in_rows * phase * (double)p->stride[2] +
+                     (double)(p->kernel[1] * p->kernel[2] * tile->value[0]));
+}
+
+static int launch_lines(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    double bytes = lines_floats(r, tile) * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size ||
+        (tile->value[1] > 1 && !lines_are_common(p)))
+        return 0;
+    if (lines_are_common(p))
+        snprintf(l->options, sizeof l->options,
+                 " -DKERNEL_D=1 -DKERNEL_H=%zu -DKERNEL_W=%zu -DSTRIDE_H=%zu -DSTRIDE_W=%zu"
+                 " -DDILATION_W=1",
+                 p->kernel[1], p->kernel[2], p->stride[1], p->stride[2]);
+    l->step = lines_rows(r, tile);
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    l->global[0] = clconv__divide_up(r->g.output[1], l->step) * r->g.output[0];
+    l->global[1] = lines_workers(r, l->global[0]);
+    l->global[2] = p->batch;
+    return 1;
+}
+
+/* Operations per second of a unit. */
+static double lines_rate(const clconv_problem *p, const clconv__tile *tile) {
+    static const double common[2][2] = {{3e10, 6e10}, {6e10, 1.1e11}};
+    const int channels = tile->value[0] > 1, rows = tile->value[1] > 1;
+    return lines_are_common(p) ? common[channels][rows] : channels ? 3e10 : 6e9;
+}
+
+/* Sums, the copy into local memory, and a copy that leaves the first-level cache. */
+static double seconds_lines(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const unsigned *v = tile->value;
+    double bands = (double)clconv__divide_up(r->g.output[1], lines_rows(r, tile)) *
+                   (double)r->g.output[0] * (double)p->groups * (double)p->batch;
+    double floats = lines_floats(r, tile);
+    unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    double useful = clconv__filled(r->g.output[2], LINES_LANES) *
+                    clconv__filled(r->g.out_per_group, v[0]) *
+                    clconv__filled(lines_rows(r, tile), v[1]);
+    const double rate = lines_rate(p, tile);
+    double waves = bands < units ? (double)units / bands : 1;
+    return 1e-5 + clconv__seconds_at(r, rate * useful * (floats > 16384 ? 0.8 : 1), 1e9) * waves +
+           bands * (5e-8 + floats * 0.06e-9) / units;
+}
+
+const clconv__algo clconv__row_lines = {
+    .name = "lines",
+    .kinds = CLCONV__FOR_CPU,
+    .directions = CLCONV__ON_FORWARD,
+    .ops = &clconv__kernel_ops,
+    .refuses = clconv__refuses_types,
+    .seconds = seconds_lines,
+    .macros = lines_macros,
+    .tiles = lines_tiles,
+    .launch = launch_lines,
+};
+
+/* ---- pointwise ---- */
+
+/* Vectors of 16 pixels, and channels of a register tile. */
+static const char *const pointwise_macros[] = {"VECTORS", "OC", NULL};
+static const clconv__tile pointwise_tiles[] = {{{3, 8}}, {{1, 8}}, {{0}}};
+
+static int refuses_pointwise(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
+        if (p->kernel[axis] != 1)
+            return clconv__refuse(refusal, "kernels must have one tap, not %zux%zux%zu",
+                                  p->kernel[0], p->kernel[1], p->kernel[2]);
+        if (p->pad_begin[axis] || (r->g.output[axis] - 1) * p->stride[axis] >= p->input[axis])
+            return clconv__refuse(refusal, "outputs must not lie in the padding");
+    }
+    return clconv__refuses_types(refusal, r);
+}
+
+static int launch_pointwise(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    enum { ITEMS_PER_UNIT = 8 };
+    const size_t pixels = 16 * (size_t)tile->value[0], oc = tile->value[1];
+    const size_t tiles = clconv__divide_up(r->g.pixels, pixels);
+    const size_t shared = tiles * r->problem->batch * r->problem->groups;
+    const size_t blocks = clconv__divide_up(r->g.out_per_group, oc);
+    const size_t wanted =
+        clconv__divide_up(ITEMS_PER_UNIT * (size_t)r->device->info.compute_units, shared);
+    const double bytes = (double)r->g.in_per_group * (double)pixels * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size)
+        return 0;
+    l->step = clconv__divide_up(blocks, wanted < blocks ? wanted : blocks) * oc;
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    l->global[0] = tiles;
+    l->global[1] = clconv__divide_up(r->g.out_per_group, l->step) * r->problem->groups;
+    l->global[2] = r->problem->batch;
+    return 1;
+}
+
+/* Sums, and the copy of what each part of the channels reads. */
+static double seconds_pointwise(const clconv__request *r, const clconv__tile *tile) {
+    enum { LONGEST = 160 }; /* channels of a tile that stays in the first-level cache */
+    const clconv_problem *p = r->problem;
+    const size_t pixels = 16 * (size_t)tile->value[0];
+    const double useful =
+        clconv__filled(r->g.pixels, pixels) * clconv__filled(r->g.out_per_group, tile->value[1]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double copied =
+        (double)p->batch * (double)p->in_channels * (double)clconv__round_up(r->g.pixels, pixels);
+    const double rate = tile->value[0] == 1 ? 1e11 : r->g.in_per_group > LONGEST ? 1.4e11 : 1.5e11;
+    return 1e-5 + clconv__seconds_at(r, rate * useful, 1e9) + copied * 4e-10 / units;
+}
+
+const clconv__algo clconv__row_pointwise = {
+    .name = "pointwise",
+    .kinds = CLCONV__FOR_CPU,
+    .directions = CLCONV__ON_FORWARD,
+    .ops = &clconv__kernel_ops,
+    .refuses = refuses_pointwise,
+    .seconds = seconds_pointwise,
+    .macros = pointwise_macros,
+    .tiles = pointwise_tiles,
+    .launch = launch_pointwise,
+};
+
+/* ---- lines_data ---- */
+
+/* Channels and vectors of a register tile; the last, rows of a band, is no macro. */
+static const char *const lines_data_macros[] = {"OC", "VECTORS", NULL};
+static const clconv__tile lines_data_tiles[] = {
+    {{3, 4, 16}}, {{3, 4, 4}}, {{1, 2, 16}}, {{1, 1, 16}}, {{1, 1, 1}}, {{0}},
+};
+
+/* Floats of local memory. */
+static double lines_data_floats(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const double sources = 16 * (double)tile->value[1];
+    const double vectors = ceil(ceil((double)r->g.output[2] / 2) / sources);
+    const double rows = floor((double)(tile->value[2] + p->kernel[1] - 2) / (double)p->stride[1]);
+    const double shifts = (double)(p->kernel[2] / 2 + 1);
+    return (double)r->g.in_per_group * (rows + 1) * (vectors * sources + shifts);
+}
+
+static int launch_lines_data(clconv__launch *l, const clconv__request *r,
+                             const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const size_t tap = r->g.weights_stride[4];
+    const double bytes = lines_data_floats(r, tile) * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size)
+        return 0;
+    snprintf(l->options, sizeof l->options, " -DKERNEL_W=%zu -DPARITY=%zu -DW_STEP=%s",
+             p->kernel[2], p->pad_begin[2] % 2,
+             tap > 1 && p->kernel[2] > 1     ? "g.w_w"
+             : p->mode == CLCONV_CONVOLUTION ? "-1"
+                                             : "1");
+    l->step = tile->value[2];
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    l->global[0] = clconv__divide_up(r->g.output[1], l->step);
+    l->global[1] = lines_workers(r, l->global[0]);
+    l->global[2] = p->batch;
+    return 1;
+}
+
+static int refuses_lines_data(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    enum { WIDEST = 11 };
+    const clconv_problem *p = r->problem;
+    if (p->stride[2] != 2)
+        return clconv__refuse(refusal, "the stride along rows is %zu, but it takes 2",
+                              p->stride[2]);
+    if (p->kernel[0] != 1 || p->pad_begin[0] || r->g.input[0] != 1 || r->g.output[0] != 1)
+        return clconv__refuse(refusal, "the problem is 3-D");
+    if (p->kernel[2] > WIDEST)
+        return clconv__refuse(refusal, "the kernel is %zu wide, but it takes up to %d",
+                              p->kernel[2], WIDEST);
+    for (int axis = 1; axis < CLCONV_SPATIAL_AXES; ++axis)
+        if (p->dilation[axis] != 1 && p->kernel[axis] != 1)
+            return clconv__refuse(refusal, "dilation is %zu on axis %c, but must be 1",
+                                  p->dilation[axis], "dhw"[axis]);
+    return clconv__refuses_types(refusal, r);
+}
+
+/* Sums, and the copy into local memory. */
+static double seconds_lines_data(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const unsigned *v = tile->value;
+    const size_t rows = v[2] < r->g.output[1] ? v[2] : r->g.output[1];
+    const double bands =
+        (double)clconv__divide_up(r->g.output[1], rows) * (double)p->groups * (double)p->batch;
+    const double floats = lines_data_floats(r, tile);
+    const double useful = clconv__filled(clconv__divide_up(r->g.output[2], 2), 16 * (size_t)v[1]) *
+                          clconv__filled(r->g.out_per_group, v[0]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double busy = bands < units ? bands : units;
+    return 1e-5 + clconv__seconds_at(r, (v[0] > 1 ? 1e11 : 3e10) * useful, 1e9) * units / busy +
+           bands * (1e-7 + floats * 0.1e-9) / units;
+}
+
+const clconv__algo clconv__row_lines_data = {
+    .name = "lines_data",
+    .kinds = CLCONV__FOR_CPU,
+    .directions = CLCONV__ON_GATHERED,
+    .ops = &clconv__kernel_ops,
+    .refuses = refuses_lines_data,
+    .seconds = seconds_lines_data,
+    .macros = lines_data_macros,
+    .tiles = lines_data_tiles,
+    .launch = launch_lines_data,
+};
+
+/* ---- lines_weights ---- */
+
+/* Rows of a band, which is no macro. */
+static const char *const lines_weights_macros[] = {NULL};
+static const clconv__tile lines_weights_tiles[] = {{{16}}, {{0}}};
+
+static int launch_lines_weights(clconv__launch *l, const clconv__request *r,
+                                const clconv__tile *tile) {
+    enum { LANES = 16 };
+    const clconv_problem *p = r->problem;
+    const double sums = (double)r->g.in_per_group * (double)(p->kernel[1] * p->kernel[2]) + LANES;
+    const double bytes = sums * LANES * sizeof(float);
+    if (bytes > (double)r->device->info.local_memory_size)
+        return 0;
+    snprintf(l->options, sizeof l->options, " -DKERNEL_W=%zu -DSTRIDE_W=%zu", p->kernel[2],
+             p->stride[2]);
+    l->step = tile->value[0];
+    l->local_bytes = (size_t)bytes;
+    for (int i = 0; i < 3; ++i)
+        l->local[i] = 1;
+    l->global[0] = r->g.out_per_group;
+    l->global[1] = lines_workers(r, l->global[0]);
+    l->global[2] = 1;
+    return 1;
+}
+
+static int refuses_lines_weights(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    enum { WIDEST = 7 };
+    const clconv_problem *p = r->problem;
+    if (p->type != CLCONV_F32)
+        return clconv__refuse(refusal, "type %s is not f32", clconv__type_names[p->type]);
+    if (p->kernel[0] != 1 || p->pad_begin[0] || r->g.input[0] != 1 || r->g.output[0] != 1)
+        return clconv__refuse(refusal, "the problem is 3-D");
+    if (p->stride[2] > 2 || (p->dilation[2] != 1 && p->kernel[2] > 1))
+        return clconv__refuse(refusal,
+                              "along rows the stride is %zu and the dilation %zu, but it takes up "
+                              "to 2 and 1",
+                              p->stride[2], p->dilation[2]);
+    if (p->kernel[2] > WIDEST)
+        return clconv__refuse(refusal, "the kernel is %zu wide, but it takes up to %d",
+                              p->kernel[2], WIDEST);
+    if (r->g.input_stride[4] != 1 || r->g.output_stride[4] != 1)
+        return clconv__refuse(refusal, "neighbours in a row do not lie side by side");
+    return 0;
+}
+
+/* Sums, with the lanes that rows do not fill, and those of lanes at the end. */
+static double seconds_lines_weights(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    (void)tile;
+    const double useful = clconv__filled(r->g.output[2], 16);
+    const double weights =
+        (double)p->out_channels * (double)r->g.in_per_group * (double)(p->kernel[1] * p->kernel[2]);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double rate = r->g.in_per_group == 1 ? 3e10 : 5e9; /* gradients pass once for each */
+    const double busy = p->out_channels < units ? (double)p->out_channels / units : 1;
+    return 1e-5 + (clconv__seconds_at(r, rate * useful, 1e9) + weights * 6e-9 / units) / busy;
+}
+
+const clconv__algo clconv__row_lines_weights = {
+    .name = "lines_weights",
+    .kinds = CLCONV__FOR_CPU,
+    .directions = CLCONV__ON_WEIGHTS,
+    .ops = &clconv__weights_ops,
+    .refuses = refuses_lines_weights,
+    .seconds = seconds_lines_weights,
+    .macros = lines_weights_macros,
+    .tiles = lines_weights_tiles,
+    .launch = launch_lines_weights,
+};
+
+/* ---- winograd ---- */
+
+/* The last value, groups of TILES tiles that a work-item multiplies, is no macro. */
+static const char *const winograd_macros[] = {"VECTORS", "TILES", "M", NULL};
+static const clconv__tile winograd_4x4_tiles[] = {
+    {{2, 14, 4, 4}}, {{2, 14, 4, 1}}, {{2, 8, 4, 2}}, {{2, 7, 4, 1}}, {{0}}};
+static const clconv__tile winograd_2x2_tiles[] = {
+    {{2, 14, 2, 4}}, {{2, 14, 2, 1}}, {{2, 8, 2, 2}}, {{0}}};
+
+size_t clconv__winograd_line(const clconv__request *r, size_t out) {
+    enum { LANES = 16 }; /* tiles of a vector, which the last reaches beyond with two columns */
+    size_t tiles = clconv__round_up(clconv__divide_up(r->g.output[2], out), LANES);
+    size_t needed = tiles * out + 2;
+    size_t padded = r->problem->pad_begin[2] + r->problem->input[2];
+    return clconv__round_up(needed > padded ? needed : padded, LANES);
+}
+
+static int launch_winograd(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    const size_t out = tile->value[2], side = out + 2;
+    const size_t lines = side * clconv__winograd_line(r, out) * sizeof(float);
+    l->step = (size_t)tile->value[1] * tile->value[3];
+    l->local_bytes = side * side * l->step * 16 * tile->value[0] * sizeof(float);
+    return lines <= r->device->info.local_memory_size &&
+           l->local_bytes <= r->device->info.local_memory_size;
+}
+
+int clconv__refuses_winograd(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    if (p->kernel[0] != 1 || p->kernel[1] != 3 || p->kernel[2] != 3)
+        return clconv__refuse(refusal, "the kernel is %zux%zux%zu, but it takes 3x3", p->kernel[0],
+                              p->kernel[1], p->kernel[2]);
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        if (p->stride[axis] != 1 || (p->dilation[axis] != 1 && p->kernel[axis] != 1))
+            return clconv__refuse(refusal,
+                                  "stride is %zu and dilation %zu on axis %c, but both must be 1",
+                                  p->stride[axis], p->dilation[axis], "dhw"[axis]);
+    if (r->g.output[0] != 1 || p->input[0] != 1)
+        return clconv__refuse(refusal, "the problem is 3-D");
+    return clconv__refuses_types(refusal, r);
+}
+
+/* Multiplications, transforms by the tile, and the weights, which each piece reads anew. */
+static double seconds_winograd(const clconv__request *r, const clconv__tile *tile) {
+    const clconv_problem *p = r->problem;
+    const size_t out = tile->value[2], places = (out + 2) * (out + 2);
+    const size_t count =
+        p->batch * clconv__divide_up(r->g.output[1], out) * clconv__divide_up(r->g.output[2], out);
+    const double tiles = (double)count;
+    const double rate = (r->device->info.kind == CLCONV_KIND_GPU ? 1e9 : 1.3e11) *
+                        clconv__filled(count, tile->value[1]) *
+                        clconv__filled(r->g.out_per_group, 32) * (tile->value[1] < 14 ? 0.8 : 1) *
+                        (tile->value[3] < 2 ? 0.8 : 1);
+    const double products =
+        2.0 * (double)places * tiles * (double)r->g.in_per_group * (double)p->out_channels;
+    const double transforms =
+        tiles * (double)(p->in_channels + p->out_channels) * (out == 4 ? 14e-9 : 7e-9);
+    const double weights =
+        4.0 * (double)places * (double)r->g.in_per_group * (double)p->out_channels;
+    const double input = 4.0 * (double)places * tiles * (double)p->in_channels;
+    const double pieces = ceil(input / (double)clconv__winograd_piece((size_t)weights));
+    /* A group of tiles is one work-item; too few of them leave processors idle. */
+    const double items = (double)clconv__divide_up(count, (size_t)tile->value[1] * tile->value[3]) *
+                         (double)clconv__divide_up(r->g.out_per_group, 32) * (double)p->groups;
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    const double busy = items < units ? items : units;
+    return 4e-5 + products / rate / busy + (transforms + weights * pieces / 1.7e10) / units;
+}
+
+const clconv__algo clconv__row_winograd_2x2 = {
+    .name = "winograd_2x2",
+    .kinds = CLCONV__FOR_CPU,
+    .directions = CLCONV__ON_FORWARD,
+    .ops = &clconv__winograd_ops,
+    .refuses = clconv__refuses_winograd,
+    .bound = clconv__winograd_2x2_bound,
+    .seconds = seconds_winograd,
+    .macros = winograd_macros,
+    .tiles = winograd_2x2_tiles,
+    .launch = launch_winograd,
+};
+
+const clconv__algo clconv__row_winograd_4x4 = {
+    .name = "winograd_4x4",
+    .kinds = CLCONV__FOR_CPU,
+    .directions = CLCONV__ON_FORWARD,
+    .ops = &clconv__winograd_ops,
+    .refuses = clconv__refuses_winograd,
+    .bound = clconv__winograd_4x4_bound,
+    .seconds = seconds_winograd,
+    .macros = winograd_macros,
+    .tiles = winograd_4x4_tiles,
+    .launch = launch_winograd,
+};
+
+const clconv__algo clconv__row_phases_winograd = {
+    .name = "phases_winograd",
+    .kinds = CLCONV__FOR_CPU,
+    .directions = CLCONV__ON_GATHERED,
+    .ops = &clconv__phases_winograd_ops,
+    .refuses = clconv__phases_winograd_refuses,
+    .bound = clconv__phases_winograd_bound,
+    .seconds = clconv__phases_winograd_seconds,
+};
