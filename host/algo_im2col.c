@@ -209,21 +209,6 @@ static clconv_status convolve(clconv__call *call) {
     return CLCONV_OK;
 }
 
-static clconv_status sum_bias(clconv__call *call, cl_event *event) {
-    const gemm_state *state = call->plan->state;
-    const clconv__argument arguments[] = {
-        {state->geometry.size, &state->geometry.values},
-        {sizeof call->offsets, &call->offsets},
-        {state->scalars.size, &state->scalars.values},
-        {sizeof(cl_mem), &call->tensors.output.memory},
-        {sizeof(cl_mem), &call->tensors.bias.memory},
-    };
-    const clconv__range range = {{call->plan->problem.out_channels, 1, 1},
-                                 clconv__line_group(call->plan)};
-    return clconv__call_kernel(call, state->epilogue, &range, arguments,
-                               sizeof arguments / sizeof arguments[0], event);
-}
-
 static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const clconv_tensors *tensors, cl_uint wait_count,
                              const cl_event *wait, cl_event *event) {
@@ -234,7 +219,10 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
     if (status || (wants_product && (status = convolve(&call))))
         return status;
     if (state->epilogue)
-        return computes_weights(&plan->problem) ? sum_bias(&call, event) : finish(&call, event);
+        return computes_weights(&plan->problem)
+                   ? clconv__call_bias_sums(&call, state->epilogue, &state->geometry,
+                                            &state->scalars, event)
+                   : finish(&call, event);
     if (!event)
         return CLCONV_OK;
     return clconv__cl_check(clEnqueueMarkerWithWaitList(queue, 0, NULL, event),

@@ -71,21 +71,6 @@ static clconv_status create(clconv_plan *plan) {
     return CLCONV_OK;
 }
 
-static clconv_status sum_bias(clconv__call *call, cl_event *event) {
-    const weights_state *state = call->plan->state;
-    const clconv__argument arguments[] = {
-        {state->geometry.size, &state->geometry.values},
-        {sizeof call->offsets, &call->offsets},
-        {state->scalars.size, &state->scalars.values},
-        {sizeof(cl_mem), &call->tensors.output.memory},
-        {sizeof(cl_mem), &call->tensors.bias.memory},
-    };
-    const clconv__range range = {{call->plan->problem.out_channels, 1, 1},
-                                 clconv__line_group(call->plan)};
-    return clconv__call_kernel(call, state->kernels[BIAS], &range, arguments,
-                               sizeof arguments / sizeof arguments[0], event);
-}
-
 static clconv_status sum_weights(clconv__call *call, cl_event *event) {
     const weights_state *state = call->plan->state;
     const clconv_problem *p = &call->plan->problem;
@@ -116,7 +101,8 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
     clconv__call call;
     clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
     if (!status && state->kernels[BIAS])
-        status = sum_bias(&call, wants_weights ? NULL : event);
+        status = clconv__call_bias_sums(&call, state->kernels[BIAS], &state->geometry,
+                                        &state->scalars, wants_weights ? NULL : event);
     return status || !wants_weights ? status : sum_weights(&call, event);
 }
 

@@ -67,3 +67,19 @@ size_t clconv__line_group(const clconv_plan *plan) {
                       : info->max_work_item_sizes[0];
     return most >= 64 ? 64 : most >= 16 ? 16 : 1;
 }
+
+clconv_status clconv__call_bias_sums(clconv__call *call, cl_kernel kernel,
+                                     const clconv__kernel_geometry *geometry,
+                                     const clconv__kernel_scalars *scalars, cl_event *event) {
+    const clconv__argument arguments[] = {
+        {geometry->size, &geometry->values},
+        {sizeof call->offsets, &call->offsets},
+        {scalars->size, &scalars->values},
+        {sizeof(cl_mem), &call->tensors.output.memory},
+        {sizeof(cl_mem), &call->tensors.bias.memory},
+    };
+    const clconv__range range = {{call->plan->problem.out_channels, 1, 1},
+                                 clconv__line_group(call->plan)};
+    return clconv__call_kernel(call, kernel, &range, arguments,
+                               sizeof arguments / sizeof arguments[0], event);
+}
