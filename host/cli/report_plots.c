@@ -59,6 +59,11 @@ typedef struct roof {
     int is_measured;
 } roof;
 
+/* There are more algorithms than colours: discs, then rings, then broken ones. */
+static void write_marks(FILE *f, size_t algorithm) {
+    fprintf(f, "s%zu c%zu r%zu", algorithm % 8, algorithm % 8, algorithm / 8 % 3);
+}
+
 static roof roof_of(const report_log *log, size_t device) {
     roof best = {0, 0, 0};
     if (log->peaks && log->peaks[device].gflops > 0)
@@ -84,7 +89,9 @@ static void write_dots(FILE *f, const report_log *log, size_t device, const svg_
         while (a + 1 < clconv_algorithm_count() &&
                strcmp(clconv_algorithm_name(a), r->algorithm) != 0)
             ++a;
-        fprintf(f, "<circle class=\"s%zu\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>", a % 8,
+        fputs("<circle class=\"", f);
+        write_marks(f, a);
+        fprintf(f, "\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>",
                 svg_at(x, report_gflops(r) / report_gbytes(r)), svg_at(y, report_gflops(r)));
         markup_text(f, r->algorithm);
         fputs(": ", f);
@@ -111,11 +118,11 @@ static void write_legend(FILE *f, const report_log *log, size_t device) {
             count += log->entries[i]->r.device == &log->devices[device] &&
                      log->entries[i]->r.seconds > 0 &&
                      !strcmp(log->entries[i]->r.algorithm, clconv_algorithm_name(a));
-        if (count)
-            fprintf(f,
-                    "<span><svg class=\"key\" viewBox=\"0 0 10 10\"><circle class=\"s%zu\" "
-                    "cx=\"5\" cy=\"5\" r=\"4\"/></svg>%s</span> ",
-                    a % 8, clconv_algorithm_name(a));
+        if (count) {
+            fputs("<span><svg class=\"key\" viewBox=\"0 0 10 10\"><circle class=\"", f);
+            write_marks(f, a);
+            fprintf(f, "\" cx=\"5\" cy=\"5\" r=\"4\"/></svg>%s</span> ", clconv_algorithm_name(a));
+        }
     }
     fputs("</p>\n", f);
 }

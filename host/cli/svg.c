@@ -15,6 +15,7 @@ const char svg_style[] =
     ".c0{stroke:var(--s0)}.c1{stroke:var(--s1)}.c2{stroke:var(--s2)}.c3{stroke:var(--s3)}"
     ".c4{stroke:var(--s4)}.c5{stroke:var(--s5)}.c6{stroke:var(--s6)}.c7{stroke:var(--s7)}"
     ".bar{fill:var(--s0)}circle{fill-opacity:.75}"
+    ".r1,.r2{fill-opacity:.1;stroke-width:1.4}.r2{stroke-dasharray:2 1.5}"
     ".s0{fill:var(--s0)}.s1{fill:var(--s1)}.s2{fill:var(--s2)}.s3{fill:var(--s3)}"
     ".s4{fill:var(--s4)}.s5{fill:var(--s5)}.s6{fill:var(--s6)}.s7{fill:var(--s7)}\n";
 
