@@ -3,8 +3,8 @@
  * phase: packed[result channel][source channel of the group][tap], where w_i steps over the source's
  * channels and w_o over the result's of one group, in blocks of BLOCK by BLOCK channels: on CPUs,
  * these are near each other on both sides; global size (blocks of source channels, blocks of a group's
- * result channels, groups). phases_empty finishes results that no weight meets; global size (any
- * work-items for a row, any for rows, channels of all pictures).
+ * result channels, groups). phases_empty finishes results that no weight meets, a work-group some
+ * rows of a channel; global size (work-items of a group * parts of the rows * channels, 1, pictures).
  */
 #ifndef BLOCK
 #define BLOCK 1
@@ -47,12 +47,12 @@ kernel void phases_empty(const geometry g, const offsets at, const scalars s,
                          global const y_t *restrict bias, global const y_t *residual,
                          global y_t *y) {
     const index_t channels = g.groups * g.out_per_group, rows = g.out_d * g.out_h;
-    const index_t channel = (index_t)get_global_id(2) % channels;
-    const index_t n = (index_t)get_global_id(2) / channels;
-    for (index_t row = (index_t)get_global_id(1); row < rows; row += (index_t)get_global_size(1)) {
+    const index_t parts = (index_t)get_num_groups(0) / channels, n = (index_t)get_global_id(2);
+    const index_t channel = (index_t)get_group_id(0) / parts;
+    for (index_t row = (index_t)get_group_id(0) % parts; row < rows; row += parts) {
         const index_t to =
             n * g.y_n + channel * g.y_c + row / g.out_h * g.y_d + row % g.out_h * g.y_h;
-        for (index_t w = (index_t)get_global_id(0); w < g.out_w; w += (index_t)get_global_size(0))
+        for (index_t w = (index_t)get_local_id(0); w < g.out_w; w += (index_t)get_local_size(0))
             finish(0, s, bias + at.bias, residual + at.residual, y + at.y, channel, to + w * g.y_w);
     }
 }

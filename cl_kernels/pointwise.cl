@@ -20,9 +20,15 @@ typedef struct {
     int is_plane; /* the input's pixels are the output's, in the same order, one behind the other */
 } pixel_tile;
 
-static inline index_t place_of(geometry g, index_t pixel, index_t d, index_t h, index_t w) {
+/* Places of an output pixel. Strides beyond all extents are multiplied by 0 first. */
+static inline index_t input_of(geometry g, index_t pixel) {
     const index_t row = pixel / g.out_w;
-    return row / g.out_h * d + row % g.out_h * h + pixel % g.out_w * w;
+    return row / g.out_h * g.stride_d * g.x_d + row % g.out_h * g.stride_h * g.x_h +
+           pixel % g.out_w * g.stride_w * g.x_w;
+}
+static inline index_t output_of(geometry g, index_t pixel) {
+    const index_t row = pixel / g.out_w;
+    return row / g.out_h * g.y_d + row % g.out_h * g.y_h + pixel % g.out_w * g.y_w;
 }
 
 /* [channel][PIXELS] of a group. */
@@ -43,8 +49,7 @@ static inline void copy_tile(local float *restrict to, geometry g, global const 
     }
 #endif
     for (index_t i = 0; i < PIXELS; ++i)
-        place[i] = place_of(g, tile.first + min(i, tile.count - 1), g.stride_d * g.x_d,
-                            g.stride_h * g.x_h, g.stride_w * g.x_w);
+        place[i] = input_of(g, tile.first + min(i, tile.count - 1));
     for (index_t c = 0; c < g.in_per_group; ++c)
         for (index_t i = 0; i < PIXELS; ++i)
             *to++ = LOAD_X(g, x, c * g.x_c + place[i]);
@@ -76,8 +81,7 @@ static inline void store_tile(float16 sums[OC][VECTORS], geometry g, scalars s,
     for (index_t p = 0; p < tile.count; ++p)
         for (int i = 0; i < channels; ++i)
             finish(rest[i][p], s, bias, residual, y, channel + i,
-                   tile.n * g.y_n + (channel + i) * g.y_c +
-                       place_of(g, tile.first + p, g.y_d, g.y_h, g.y_w));
+                   tile.n * g.y_n + (channel + i) * g.y_c + output_of(g, tile.first + p));
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void

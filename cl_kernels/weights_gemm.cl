@@ -53,7 +53,7 @@ kernel void weights_gemm_pack(const geometry g, const offsets at, global const y
         for (int v = 0; v < VECTORS; ++v) {
             const index_t w = max(min(wanted, g.out_w - 16), (index_t)0);
             const int count = (int)min(g.out_w - w, (index_t)16);
-            global float *to = packed + w * OC + v * 16;
+            global float *to = packed + (long)w * OC + v * 16;
             const index_t channels = g.out_per_group - first - v * 16;
             const index_t at_first = from + v * 16 * g.y_c + w * g.y_w;
 #if TYPE == TYPE_F32

@@ -176,6 +176,9 @@ int clconv__weights_have_lanes(const clconv__request *request);
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);
 
+/** Whether the channels of one tap lie side by side in a view of the weights and fill vectors. */
+int clconv__vector_reads_in_place(const clconv__request *request);
+
 /** How a tile of the vector row finds its pixels: the third value of the tile. */
 enum {
     CLCONV__ANYWHERE, /* each has its own address */

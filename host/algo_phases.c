@@ -96,16 +96,17 @@ static int view_weights(clconv__weights_view *view, const clconv__walk *w,
 /* ---- the row that computes it ---- */
 
 /*
- * A forward row as a part of this one rearranges the weights at every call, which its own estimate
- * leaves out. Seconds for each weight were measured with PoCL; Winograd's become four times as
- * many.
+ * Most forward rows rearrange the weights at every call where they are a part of this one, which
+ * their own estimates leave out. Seconds for each weight were measured with PoCL; Winograd's become
+ * four times as many.
  */
 static double forward_seconds(const clconv__algo *algo, const clconv__request *forward) {
     const clconv_device_info *info = &forward->device->info;
     const unsigned units = info->compute_units ? info->compute_units : 1;
     const double weights = (double)forward->problem->out_channels * (double)forward->g.taps;
     const double each = algo->bound ? 3.5e-9 : forward->weights ? 0.6e-9 : 1.5e-9;
-    const int packs = algo->ops->pack_device && info->kind == CLCONV_KIND_CPU;
+    const int packs = algo->ops->pack_device && info->kind == CLCONV_KIND_CPU &&
+                      !(algo->ops == &clconv__vector_ops && clconv__vector_reads_in_place(forward));
     return clconv__algo_seconds(algo, forward) + (packs ? weights * each / units : 0);
 }
 
@@ -407,9 +408,9 @@ static clconv_status finish_empty(clconv__call *call, const phase *f, cl_event *
     };
     const int is_cpu = state->block > 1;
     const size_t items = is_cpu ? 1 : clconv__line_group(call->plan);
-    const clconv__range range = {
-        {items, is_cpu ? 1 : f->rows, result_channels(call->plan) * call->plan->problem.batch},
-        items};
+    const clconv__range range = {{items * (is_cpu ? 1 : f->rows) * result_channels(call->plan), 1,
+                                  call->plan->problem.batch},
+                                 items};
     return clconv__call_kernel(call, state->kernels[EMPTY], &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }

@@ -163,12 +163,15 @@ static int has_turned_filters(const clconv__request *r) {
     return view->row == 1 || span <= TURNED_SPAN;
 }
 
-/* Whether the channels of one tap lie side by side and fill blocks, so that nothing need be packed.
- */
-static int has_packed_weights(const clconv__request *r, size_t channels) {
+int clconv__vector_reads_in_place(const clconv__request *r) {
     return r->weights && r->weights->row == 1 && r->problem->type == CLCONV_F32 &&
            r->problem->groups == 1 && r->g.in_per_group == r->g.taps &&
-           r->g.out_per_group % channels == 0;
+           r->g.out_per_group % 16 == 0;
+}
+
+/* Whether the channels of one tap also fill blocks, so that nothing need be packed. */
+static int has_packed_weights(const clconv__request *r, size_t channels) {
+    return clconv__vector_reads_in_place(r) && r->g.out_per_group % channels == 0;
 }
 
 /* Whether a stage has work to do. */

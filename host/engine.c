@@ -55,7 +55,7 @@ void clconv__engine_options(char options[CLCONV__ENGINE_OPTIONS_SIZE],
 
 enum { ROWS = 16, COLUMNS = 16, WORDS = 8 };
 
-/* Two small matrices of integers, as the engine takes them, and their product. */
+/* Two small matrices, as the engine takes them, and their product. */
 typedef struct product {
     cl_uint a[ROWS * WORDS], b[WORDS * COLUMNS];
     float c[ROWS * COLUMNS];

@@ -223,12 +223,7 @@ const clconv__algo clconv__row_col2im_clblast = {
     .seconds = seconds_im2col,
 };
 
-/* ---- host ---- */
-
-static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
-    (void)tile;
-    return 2e-5 + clconv__seconds_at(r, 5e10, 5e10);
-}
+/* ---- phases ---- */
 
 const clconv__algo clconv__row_phases = {
     .name = "phases",
@@ -238,6 +233,13 @@ const clconv__algo clconv__row_phases = {
     .refuses = clconv__phases_refuses,
     .seconds = clconv__phases_seconds,
 };
+
+/* ---- host ---- */
+
+static double seconds_host(const clconv__request *r, const clconv__tile *tile) {
+    (void)tile;
+    return 2e-5 + clconv__seconds_at(r, 5e10, 5e10);
+}
 
 const clconv__algo clconv__row_host = {
     .name = "host",

@@ -16,7 +16,7 @@ static const clconv__tile gemm_tiles[] = {
     {{64, 64, 8, 8}},   {{64, 64, 16, 4}}, {{32, 64, 16, 4}},
     {{32, 32, 16, 4}},  {{16, 16, 8, 4}},  {{0}},
 };
-/* The last is in warps of 8 times as many channels and 4 times as many pixels. */
+/* The last is in warps, of as many times more channels and pixels as the engine says. */
 static const clconv__tile gemm_mma_tiles[] = {
     {{128, 128, 32, 8}}, {{64, 128, 32, 8}}, {{128, 64, 32, 8}}, {{64, 64, 32, 8}},
     {{64, 64, 32, 4}},   {{32, 64, 32, 4}},  {{32, 32, 32, 4}},  {{0}},

@@ -224,8 +224,14 @@ static void sweep_cases(filling fill) {
     assert_in_range(clconv_algorithm_count(), 1, COUNT_OF(s.runs_of));
     for (size_t i = 0; i < COUNT_OF(cases); ++i)
         sweep_case(&s, cases[i], fill, &random);
-    for (size_t i = 0; i < clconv_algorithm_count(); ++i)
-        print_message("%-16s %zu runs\n", clconv_algorithm_name(i), s.runs_of[i]);
+    for (size_t i = 0; i < clconv_algorithm_count(); ++i) {
+        const char *name = clconv_algorithm_name(i);
+        print_message("%-16s %zu runs\n", name, s.runs_of[i]);
+        /* What needs a matrix engine is not on every GPU. */
+        for (size_t d = 0; d < devices()->count && !asked_algorithm(); ++d)
+            assert_true(s.runs_of[i] > 0 || devices()->infos[d].kind == CLCONV_KIND_GPU ||
+                        !clconv_algorithm_is_for(devices()->devices[d], name));
+    }
     assert_int_equal(s.wrong, 0);
 }
 

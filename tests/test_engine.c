@@ -218,7 +218,7 @@ static void check_case(const char *text, clconv_type type, filling fill, unsigne
     const bool exact = fill == SMALL_INTEGERS;
     tensor_set set;
     uint64_t random = 11;
-    size_t runs = 0;
+    size_t runs = 0, tried = 0;
     assert_ok(clconv_problem_parse(&problem, text));
     problem.type = type;
     make_tensors(&set, &problem, &random, fill);
@@ -230,8 +230,11 @@ static void check_case(const char *text, clconv_type type, filling fill, unsigne
         if (most == 0)
             assert_true(is_right(device, &problem, NULL, &set, &expected, exact));
         for (const clconv__tile *t = tile; most > 0 && t->value[0]; ++t)
-            if (t->value[0] * t->value[1] >= least && t->value[0] * t->value[1] <= most)
+            if (t->value[0] * t->value[1] >= least && t->value[0] * t->value[1] <= most) {
                 assert_true(is_right(device, &problem, t, &set, &expected, exact));
+                ++tried;
+            }
+        assert_true(most == 0 || tried > 0);
     }
     free_expectation(&expected);
     free_tensors(&set);
