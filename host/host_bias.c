@@ -40,7 +40,7 @@ typedef union lanes {
     double wide[LANES];
 } lanes;
 
-static void sum_channel(const bias_job *job, size_t channel, lanes *sums, char *row) {
+static void sum_channel(const bias_job *job, size_t channel, lanes *sums, void *row) {
     const clconv_problem *p = &job->plan->problem;
     const clconv__geometry *g = &job->plan->request.g;
     const clconv__host_type *type = &clconv__host_types[p->type];
@@ -65,7 +65,7 @@ static void do_bias(void *context, size_t channel) {
     lanes sums = {.wide = {0}}, old;
     clconv__epilogue e = {CLCONV_ACTIVATION_NONE, clconv__scalars_of(p), NULL, NULL, NULL};
     const clconv__area one = clconv__row_of(1, 1);
-    char *row = malloc(job->plan->request.g.output[2] * sizeof(double));
+    double *row = malloc(job->plan->request.g.output[2] * sizeof *row); /* of either type */
     if (!row) {
         __atomic_store_n(&job->failed, 1, __ATOMIC_RELAXED);
         return;

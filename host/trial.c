@@ -184,7 +184,7 @@ static clconv_status make_slices(clconv__trial *t) {
     const double affordable = enough_products * (double)all / products;
     size_t count = is_whole ? 1 : affordable > 2 ? (size_t)affordable : 2;
     clconv_status status = CLCONV_OK;
-    if (count > all)
+    if (all > 0 && count > all)
         count = all;
     if (!(t->slices = calloc(count, sizeof *t->slices)))
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a trial needs %zu slices", count);
