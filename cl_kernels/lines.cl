@@ -196,9 +196,10 @@ static inline void copy_weights(local float *restrict to, geometry g, global con
     for (index_t c = 0; c < g.in_per_group; ++c)
         for (index_t d = 0; d < g.kernel_d; ++d)
             for (index_t h = 0; h < g.kernel_h; ++h)
-                for (index_t k = 0; k < g.kernel_w; ++k)
+                for (index_t k = 0; k < g.kernel_w; ++k, to += OC)
+                    #pragma unroll
                     for (index_t i = 0; i < OC; ++i)
-                        *to++ = LOAD_W(g, w, (channel + min(i, channels - 1)) * g.w_o + g.w_start +
+                        to[i] = LOAD_W(g, w, (channel + min(i, channels - 1)) * g.w_o + g.w_start +
                                                  c * g.w_i + d * g.w_d + h * g.w_h + k * g.w_w);
 }
 
