@@ -19,12 +19,12 @@
 #define BLENDS 0
 #endif
 
-#define TYPE_F32 0
-#define TYPE_F64 1
-#define TYPE_F16 2
+#define TYPE_F32  0
+#define TYPE_F64  1
+#define TYPE_F16  2
 #define TYPE_BF16 3
-#define TYPE_S8 4
-#define TYPE_U8 5
+#define TYPE_S8   4
+#define TYPE_U8   5
 
 #if TYPE == TYPE_F64
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
@@ -69,9 +69,9 @@ typedef struct {
 /* ---- elements: memory to accumulator and back ---- */
 
 #if TYPE == TYPE_F16
-#define LOAD(pointer, index) vload_half((index), (pointer))
-#define LOAD_X(g, pointer, index) LOAD(pointer, index)
-#define LOAD_W(g, pointer, index) LOAD(pointer, index)
+#define LOAD(pointer, index)         vload_half((index), (pointer))
+#define LOAD_X(g, pointer, index)    LOAD(pointer, index)
+#define LOAD_W(g, pointer, index)    LOAD(pointer, index)
 #define STORE(pointer, index, value) vstore_half_rte((value), (index), (pointer))
 #elif TYPE == TYPE_BF16
 static inline float bf16_to_float(ushort pattern) {
@@ -84,19 +84,19 @@ static inline ushort float_to_bf16(float value) {
         return (ushort)((bits >> 16) | 0x40u);
     return (ushort)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
-#define LOAD(pointer, index) bf16_to_float((pointer)[index])
-#define LOAD_X(g, pointer, index) LOAD(pointer, index)
-#define LOAD_W(g, pointer, index) LOAD(pointer, index)
+#define LOAD(pointer, index)         bf16_to_float((pointer)[index])
+#define LOAD_X(g, pointer, index)    LOAD(pointer, index)
+#define LOAD_W(g, pointer, index)    LOAD(pointer, index)
 #define STORE(pointer, index, value) ((pointer)[index] = float_to_bf16(value))
 #elif TYPE == TYPE_S8 || TYPE == TYPE_U8
-#define LOAD(pointer, index) ((acc_t)(pointer)[index])
-#define LOAD_X(g, pointer, index) (LOAD(pointer, index) - (acc_t)(g).x_zero)
-#define LOAD_W(g, pointer, index) (LOAD(pointer, index) - (acc_t)(g).w_zero)
+#define LOAD(pointer, index)         ((acc_t)(pointer)[index])
+#define LOAD_X(g, pointer, index)    (LOAD(pointer, index) - (acc_t)(g).x_zero)
+#define LOAD_W(g, pointer, index)    (LOAD(pointer, index) - (acc_t)(g).w_zero)
 #define STORE(pointer, index, value) ((pointer)[index] = (value))
 #else
-#define LOAD(pointer, index) ((pointer)[index])
-#define LOAD_X(g, pointer, index) LOAD(pointer, index)
-#define LOAD_W(g, pointer, index) LOAD(pointer, index)
+#define LOAD(pointer, index)         ((pointer)[index])
+#define LOAD_X(g, pointer, index)    LOAD(pointer, index)
+#define LOAD_W(g, pointer, index)    LOAD(pointer, index)
 #define STORE(pointer, index, value) ((pointer)[index] = (value))
 #endif
 
@@ -105,29 +105,30 @@ static inline ushort float_to_bf16(float value) {
 /*
  * 16 floats anywhere in memory of an address space, and every other element of two vectors. Some
  * compilers have vload16, vstore16 and .even in pieces, which are slow to be read back as a whole;
- * those that let a vector's alignment be lowered, and name a permutation, make one instruction of it.
+ * those that let a vector's alignment be lowered, and name a permutation, make one instruction of
+ * it.
  */
 #ifdef __clang__
 typedef float8 __attribute__((aligned(4))) loose8;
 typedef float16 __attribute__((aligned(4))) loose16;
-#define STORE8(space, v, to) (*(space loose8 *)(to) = (v))
-#define LOAD16(space, from) (*(space const loose16 *)(from))
+#define STORE8(space, v, to)  (*(space loose8 *)(to) = (v))
+#define LOAD16(space, from)   (*(space const loose16 *)(from))
 #define STORE16(space, v, to) (*(space loose16 *)(to) = (v))
 #define EVEN16(a, b)                                                                               \
     __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
 #define ODD16(a, b)                                                                                \
     __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
 #else
-#define STORE8(space, v, to) vstore8((v), 0, (space float *)(to))
-#define LOAD16(space, from) vload16(0, (space const float *)(from))
+#define STORE8(space, v, to)  vstore8((v), 0, (space float *)(to))
+#define LOAD16(space, from)   vload16(0, (space const float *)(from))
 #define STORE16(space, v, to) vstore16((v), 0, (space float *)(to))
-#define EVEN16(a, b) ((float16)((a).even, (b).even))
-#define ODD16(a, b) ((float16)((a).odd, (b).odd))
+#define EVEN16(a, b)          ((float16)((a).even, (b).even))
+#define ODD16(a, b)           ((float16)((a).odd, (b).odd))
 #endif
 
 /*
- * Rows become columns: blocks of 1, 2, 4 and 8 elements change places with those that lie on the other
- * side of the diagonal.
+ * Rows become columns: blocks of 1, 2, 4 and 8 elements change places with those that lie on the
+ * other side of the diagonal.
  */
 #ifdef __clang__
 #define UPPER1(a, b)                                                                               \
@@ -147,12 +148,11 @@ typedef float16 __attribute__((aligned(4))) loose16;
 #define LOWER8(a, b)                                                                               \
     __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
 #define EXCHANGE(k)                                                                                \
-    _Pragma("unroll") for (int i = 0; i < 16; ++i)                                                 \
-        if (!(i & k)) {                                                                            \
-            const float16 a = r[i], b = r[i + k];                                                  \
-            r[i] = UPPER##k(a, b);                                                                 \
-            r[i + k] = LOWER##k(a, b);                                                             \
-        }
+    _Pragma("unroll") for (int i = 0; i < 16; ++i) if (!(i & k)) {                                 \
+        const float16 a = r[i], b = r[i + k];                                                      \
+        r[i] = UPPER##k(a, b);                                                                     \
+        r[i + k] = LOWER##k(a, b);                                                                 \
+    }
 static inline void transpose16(float16 r[16]) {
     EXCHANGE(1)
     EXCHANGE(2)
@@ -223,7 +223,7 @@ static inline index_t weight_of_tap(geometry g, index_t tap) {
 
 /* output = activation(alpha*acc + bias + residual + beta*output) at element `index`. */
 static inline void finish(acc_t acc, scalars s, global const y_t *bias, global const y_t *residual,
-                   global y_t *y, index_t channel, index_t index) {
+                          global y_t *y, index_t channel, index_t index) {
     acc_t v = acc;
 #if BLENDS
     if (s.alpha != 1)
@@ -270,8 +270,9 @@ static inline void store_some(float16 v, global float *to, int count) {
 #endif
 
 /* The same for the first `count` of 16 outputs of one channel that lie `step` elements apart. */
-static inline void finish16(float16 acc, scalars s, global const y_t *bias, global const y_t *residual,
-                     global y_t *y, index_t channel, index_t index, index_t step, int count) {
+static inline void finish16(float16 acc, scalars s, global const y_t *bias,
+                            global const y_t *residual, global y_t *y, index_t channel,
+                            index_t index, index_t step, int count) {
 #if TYPE == TYPE_F32 && !BLENDS
     if (step == 1) {
         float16 v = acc;

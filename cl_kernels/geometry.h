@@ -1,9 +1,11 @@
 /*
  * Fields of a problem as kernels see it: extents, strides and pads, all of one integer type. The
  * host includes this list too, so that the two sides cannot drift apart. Pads are what lies before
- * element 0; x_, w_ and y_ fields are element strides of input, weights and output. A flipped kernel
- * has negative w_d, w_h, w_w and a w_start behind the first element. `step` is the algorithm's own.
+ * element 0; x_, w_ and y_ fields are element strides of input, weights and output. A flipped
+ * kernel has negative w_d, w_h, w_w and a w_start behind the first element. `step` is the
+ * algorithm's own.
  */
+/* clang-format off */
 #define CLCONV_GEOMETRY_FIELDS(F)                                                                  \
     F(batch) F(groups) F(in_per_group) F(out_per_group)                                            \
     F(in_d) F(in_h) F(in_w)                                                                        \
@@ -17,3 +19,4 @@
     F(y_n) F(y_c) F(y_d) F(y_h) F(y_w)                                                             \
     F(x_zero) F(w_zero)                                                                            \
     F(step)
+/* clang-format on */

@@ -1,10 +1,10 @@
 /*
  * Matrix engines: the lanes of a warp hold fragments of two matrices and multiply them together.
- * Prepended to the files that do so. Both matrices are of words of 32 bits along k, of two halves or
- * bfloats, the first in the lower bits, or of one float that was rounded to tf32; a fragment is 8 of
- * them deep, so that all types have one layout. ENGINE is a number of the table in host/engine.c,
- * 0 for none. Each says how large its fragments are, how many words of one a lane holds, and where in
- * the fragment word i of a lane lies:
+ * Prepended to the files that do so. Both matrices are of words of 32 bits along k, of two halves
+ * or bfloats, the first in the lower bits, or of one float that was rounded to tf32; a fragment is
+ * 8 of them deep, so that all types have one layout. ENGINE is a number of the table in
+ * host/engine.c, 0 for none. Each says how large its fragments are, how many words of one a lane
+ * holds, and where in the fragment word i of a lane lies:
  *
  *     a[A_ROW(lane, i)][A_WORD(lane, i)]                                      i < A_WORDS
  *     b[B_WORD(lane, i)][B_COLUMN(lane)]                                      i < B_WORDS
@@ -14,10 +14,10 @@
  *
  * Where a lane has ITEM * ITEM sums, its warp has LANES_M * ITEM rows of LANES_N * ITEM columns.
  *
- * EMULATED is 1 where plain OpenCL C multiplies instead of the instruction, and passes the fragments
- * through local memory: it proves all the rest on any device. It goes by the same layout the other
- * way round, which lane has an element as which of its words, so that a slip in either shows:
- * A_PLACE(row, word), B_PLACE(word, column) and C_PLACE(row, column) are lane * words + i.
+ * EMULATED is 1 where plain OpenCL C multiplies instead of the instruction, and passes the
+ * fragments through local memory: it proves all the rest on any device. It goes by the same layout
+ * the other way round, which lane has an element as which of its words, so that a slip in either
+ * shows: A_PLACE(row, word), B_PLACE(word, column) and C_PLACE(row, column) are lane * words + i.
  */
 #ifndef ENGINE
 #define ENGINE 0
@@ -27,10 +27,10 @@
 #endif
 
 #define PTX_K16 1 /* NVIDIA from sm_80 on */
-#define PTX_K8 2  /* NVIDIA from sm_75 on, halves only, by two products of half as many words */
-#define WMMA 3    /* AMD gfx11 */
-#define MFMA 4    /* AMD gfx908, gfx90a, gfx94x */
-#define DPAS_8 5  /* Intel, where sub-groups are of 8: Xe-HPG */
+#define PTX_K8  2 /* NVIDIA from sm_75 on, halves only, by two products of half as many words */
+#define WMMA    3 /* AMD gfx11 */
+#define MFMA    4 /* AMD gfx908, gfx90a, gfx94x */
+#define DPAS_8  5 /* Intel, where sub-groups are of 8: Xe-HPG */
 #define DPAS_16 6 /* Intel, where they are of 16: Xe-HPC, Xe2 */
 
 #if ENGINE
@@ -40,104 +40,104 @@
 
 #if ENGINE == PTX_K16 || ENGINE == PTX_K8
 /* PTX ISA, "Matrix Fragments for mma.m16n8k16" */
-#define LANES_M 8
-#define LANES_N 4
-#define MMA_ROWS 16
-#define MMA_COLUMNS 8
-#define A_WORDS 4
-#define A_ROW(lane, i) ((lane) / 4 + (i) % 2 * 8)
-#define A_WORD(lane, i) ((lane) % 4 + (i) / 2 * 4)
-#define A_PLACE(row, word) (((row) % 8 * 4 + (word) % 4) * A_WORDS + (row) / 8 + (word) / 4 * 2)
-#define B_WORDS 2
-#define B_WORD(lane, i) ((lane) % 4 + (i)*4)
-#define B_COLUMN(lane) ((lane) / 4)
+#define LANES_M               8
+#define LANES_N               4
+#define MMA_ROWS              16
+#define MMA_COLUMNS           8
+#define A_WORDS               4
+#define A_ROW(lane, i)        ((lane) / 4 + (i) % 2 * 8)
+#define A_WORD(lane, i)       ((lane) % 4 + (i) / 2 * 4)
+#define A_PLACE(row, word)    (((row) % 8 * 4 + (word) % 4) * A_WORDS + (row) / 8 + (word) / 4 * 2)
+#define B_WORDS               2
+#define B_WORD(lane, i)       ((lane) % 4 + (i)*4)
+#define B_COLUMN(lane)        ((lane) / 4)
 #define B_PLACE(word, column) (((column)*4 + (word) % 4) * B_WORDS + (word) / 4)
-#define C_ROWS 2
-#define C_ROW(lane, i) ((lane) / 4 + (i)*8)
-#define C_COLUMNS 2
-#define C_COLUMN(lane) ((lane) % 4 * 2)
+#define C_ROWS                2
+#define C_ROW(lane, i)        ((lane) / 4 + (i)*8)
+#define C_COLUMNS             2
+#define C_COLUMN(lane)        ((lane) % 4 * 2)
 #define C_PLACE(row, column)                                                                       \
     (((row) % 8 * 4 + (column) / 2) * C_WORDS + (row) / 8 * C_COLUMNS + (column) % 2)
 
 #elif ENGINE == WMMA
 /*
- * RDNA3 ISA, "Wave Matrix Multiply Accumulate", for waves of 32: both halves of a wave hold the same
- * a and b, and every other row of c.
+ * RDNA3 ISA, "Wave Matrix Multiply Accumulate", for waves of 32: both halves of a wave hold the
+ * same a and b, and every other row of c.
  */
-#define LANES_M 8
-#define LANES_N 4
-#define MMA_ROWS 16
-#define MMA_COLUMNS 16
-#define A_WORDS 8
-#define A_ROW(lane, i) ((lane) % 16)
-#define A_WORD(lane, i) (i)
-#define A_PLACE(row, word) (((word) % 2 * 16 + (row)) * A_WORDS + (word))
-#define B_WORDS 8
-#define B_WORD(lane, i) (i)
-#define B_COLUMN(lane) ((lane) % 16)
+#define LANES_M               8
+#define LANES_N               4
+#define MMA_ROWS              16
+#define MMA_COLUMNS           16
+#define A_WORDS               8
+#define A_ROW(lane, i)        ((lane) % 16)
+#define A_WORD(lane, i)       (i)
+#define A_PLACE(row, word)    (((word) % 2 * 16 + (row)) * A_WORDS + (word))
+#define B_WORDS               8
+#define B_WORD(lane, i)       (i)
+#define B_COLUMN(lane)        ((lane) % 16)
 #define B_PLACE(word, column) (((word) % 2 * 16 + (column)) * B_WORDS + (word))
-#define C_ROWS 8
-#define C_ROW(lane, i) ((lane) / 16 + (i)*2)
-#define C_COLUMNS 1
-#define C_COLUMN(lane) ((lane) % 16)
-#define C_PLACE(row, column) (((row) % 2 * 16 + (column)) * C_WORDS + (row) / 2)
+#define C_ROWS                8
+#define C_ROW(lane, i)        ((lane) / 16 + (i)*2)
+#define C_COLUMNS             1
+#define C_COLUMN(lane)        ((lane) % 16)
+#define C_PLACE(row, column)  (((row) % 2 * 16 + (column)) * C_WORDS + (row) / 2)
 
 #elif ENGINE == MFMA
 /*
- * AMD's matrix instruction calculator for v_mfma_f32_16x16x16_f16 and v_mfma_f32_16x16x16_bf16: four
- * values of k follow one another in a lane of 64. Where the instruction has but half as many, as for
- * bfloats on gfx908, which k it is does not matter, because both factors are cut alike.
+ * AMD's matrix instruction calculator for v_mfma_f32_16x16x16_f16 and v_mfma_f32_16x16x16_bf16:
+ * four values of k follow one another in a lane of 64. Where the instruction has but half as many,
+ * as for bfloats on gfx908, which k it is does not matter, because both factors are cut alike.
  */
-#define LANES_M 8
-#define LANES_N 8
-#define MMA_ROWS 16
-#define MMA_COLUMNS 16
-#define A_WORDS 2
-#define A_ROW(lane, i) ((lane) % 16)
-#define A_WORD(lane, i) ((lane) / 16 * 2 + (i))
-#define A_PLACE(row, word) (((word) / 2 * 16 + (row)) * A_WORDS + (word) % 2)
-#define B_WORDS 2
-#define B_WORD(lane, i) ((lane) / 16 * 2 + (i))
-#define B_COLUMN(lane) ((lane) % 16)
+#define LANES_M               8
+#define LANES_N               8
+#define MMA_ROWS              16
+#define MMA_COLUMNS           16
+#define A_WORDS               2
+#define A_ROW(lane, i)        ((lane) % 16)
+#define A_WORD(lane, i)       ((lane) / 16 * 2 + (i))
+#define A_PLACE(row, word)    (((word) / 2 * 16 + (row)) * A_WORDS + (word) % 2)
+#define B_WORDS               2
+#define B_WORD(lane, i)       ((lane) / 16 * 2 + (i))
+#define B_COLUMN(lane)        ((lane) % 16)
 #define B_PLACE(word, column) (((word) / 2 * 16 + (column)) * B_WORDS + (word) % 2)
-#define C_ROWS 4
-#define C_ROW(lane, i) ((lane) / 16 * 4 + (i))
-#define C_COLUMNS 1
-#define C_COLUMN(lane) ((lane) % 16)
-#define C_PLACE(row, column) (((row) / 4 * 16 + (column)) * C_WORDS + (row) % 4)
+#define C_ROWS                4
+#define C_ROW(lane, i)        ((lane) / 16 * 4 + (i))
+#define C_COLUMNS             1
+#define C_COLUMN(lane)        ((lane) % 16)
+#define C_PLACE(row, column)  (((row) / 4 * 16 + (column)) * C_WORDS + (row) % 4)
 
 #else
 /*
- * Khronos registry, cl_intel_subgroup_matrix_multiply_accumulate: a lane has a column of b and of c,
- * and of every row of a the next 1/8 or 1/16. The latter is half a word, which product() picks.
+ * Khronos registry, cl_intel_subgroup_matrix_multiply_accumulate: a lane has a column of b and of
+ * c, and of every row of a the next 1/8 or 1/16. The latter is half a word, which product() picks.
  */
 #define LANES_M 4
 #if ENGINE == DPAS_8
-#define LANES_N 2
-#define A_WORD(lane, i) (lane)
+#define LANES_N            2
+#define A_WORD(lane, i)    (lane)
 #define A_PLACE(row, word) ((word)*A_WORDS + (row))
 #else
-#define LANES_N 4
-#define A_WORD(lane, i) ((lane) / 2)
+#define LANES_N            4
+#define A_WORD(lane, i)    ((lane) / 2)
 #define A_PLACE(row, word) (((word)*2 + (row) % 2) * A_WORDS + (row))
 #endif
-#define MMA_ROWS 8
-#define MMA_COLUMNS (LANES_M * LANES_N)
-#define A_WORDS 8
-#define A_ROW(lane, i) (i)
-#define B_WORDS 8
-#define B_WORD(lane, i) (i)
-#define B_COLUMN(lane) (lane)
+#define MMA_ROWS              8
+#define MMA_COLUMNS           (LANES_M * LANES_N)
+#define A_WORDS               8
+#define A_ROW(lane, i)        (i)
+#define B_WORDS               8
+#define B_WORD(lane, i)       (i)
+#define B_COLUMN(lane)        (lane)
 #define B_PLACE(word, column) ((column)*B_WORDS + (word))
-#define C_ROWS 8
-#define C_ROW(lane, i) (i)
-#define C_COLUMNS 1
-#define C_COLUMN(lane) (lane)
-#define C_PLACE(row, column) ((column)*C_WORDS + (row))
+#define C_ROWS                8
+#define C_ROW(lane, i)        (i)
+#define C_COLUMNS             1
+#define C_COLUMN(lane)        (lane)
+#define C_PLACE(row, column)  ((column)*C_WORDS + (row))
 #endif
 
 #define MMA_LANES (LANES_M * LANES_N)
-#define C_WORDS (C_ROWS * C_COLUMNS)
+#define C_WORDS   (C_ROWS * C_COLUMNS)
 
 /* ---- words ---- */
 
@@ -152,7 +152,7 @@ static inline uint float_to_tf32(float value) {
 }
 #define BITS_X(pointer, index) float_to_tf32((pointer)[index])
 #else
-#define PAIR 2
+#define PAIR                   2
 #define BITS_X(pointer, index) ((uint)((global const ushort *)(pointer))[index])
 #endif
 #define BITS_W(pointer, index) BITS_X(pointer, index)
@@ -167,10 +167,10 @@ static inline uint float_to_tf32(float value) {
 #elif TYPE == TYPE_BF16
 #define PRODUCT(a, b)                                                                              \
     (as_float(*(a) << 16) * as_float(*(b) << 16) +                                                 \
-     as_float(*(a) & 0xffff0000u) * as_float(*(b) & 0xffff0000u))
+     as_float(*(a)&0xffff0000u) * as_float(*(b)&0xffff0000u))
 #else
 #define HALF_OF(word, i) vload_half((i), (local const half *)(word))
-#define PRODUCT(a, b) (HALF_OF(a, 0) * HALF_OF(b, 0) + HALF_OF(a, 1) * HALF_OF(b, 1))
+#define PRODUCT(a, b)    (HALF_OF(a, 0) * HALF_OF(b, 0) + HALF_OF(a, 1) * HALF_OF(b, 1))
 #endif
 
 /* Words of local memory that a lane needs for the product of `rows` by `columns` fragments. */
@@ -252,14 +252,14 @@ static inline void product(float *c, const uint *a, const uint *b) {
 static inline void product(float *c, const uint *a, const uint *b) {
     float4 sums = vload4(0, c);
 #if TYPE == TYPE_F16
-    sums = __builtin_amdgcn_mfma_f32_16x16x16f16(as_half4(vload2(0, a)), as_half4(vload2(0, b)), sums,
-                                                 0, 0, 0);
+    sums = __builtin_amdgcn_mfma_f32_16x16x16f16(as_half4(vload2(0, a)), as_half4(vload2(0, b)),
+                                                 sums, 0, 0, 0);
 #elif defined(__gfx908__)
     sums = __builtin_amdgcn_mfma_f32_16x16x8bf16(as_short2(a[0]), as_short2(b[0]), sums, 0, 0, 0);
     sums = __builtin_amdgcn_mfma_f32_16x16x8bf16(as_short2(a[1]), as_short2(b[1]), sums, 0, 0, 0);
 #else
-    sums = __builtin_amdgcn_mfma_f32_16x16x16bf16_1k(as_short4(vload2(0, a)), as_short4(vload2(0, b)),
-                                                     sums, 0, 0, 0);
+    sums = __builtin_amdgcn_mfma_f32_16x16x16bf16_1k(as_short4(vload2(0, a)),
+                                                     as_short4(vload2(0, b)), sums, 0, 0, 0);
 #endif
     vstore4(sums, 0, c);
 }
@@ -281,7 +281,8 @@ static inline void product(float *c, const uint *a, const uint *b) {
 #if ENGINE == DPAS_8
     const int8 part = as_int8(words_a);
 #else
-    const short8 part = as_short8(convert_ushort8(words_a >> (uint)get_local_id(0) % 2 * 16 & 0xffffu));
+    const short8 part =
+        as_short8(convert_ushort8(words_a >> (uint)get_local_id(0) % 2 * 16 & 0xffffu));
 #endif
     vstore8(MULTIPLY_16(part, as_int8(vload8(0, b)), vload8(0, c)), 0, c);
 }
@@ -311,9 +312,9 @@ static inline void multiply_fragments(float *c, const uint *a, const uint *b, in
     barrier(CLK_LOCAL_MEM_FENCE);
 #else
     (void)scratch;
-    #pragma unroll
+#pragma unroll
     for (int m = 0; m < rows; ++m)
-        #pragma unroll
+#pragma unroll
         for (int n = 0; n < columns; ++n)
             product(c + (m * columns + n) * C_WORDS, a + m * A_WORDS, b + n * B_WORDS);
 #endif

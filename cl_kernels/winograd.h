@@ -1,6 +1,7 @@
 /*
  * The transforms of Winograd's minimal filtering F(M x M, 3 x 3) in one dimension (Lavin and Gray,
- * "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308). Prepended to winograd*.cl.
+ * "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308). Prepended to
+ * winograd*.cl.
  */
 #ifndef M
 #define M 4

@@ -20,7 +20,14 @@
 #include <string.h>
 #include <time.h>
 
-enum { PIXELS = 8 * 8, CLASSES = 10, BATCH = 40, LAYERS = 4, MOST_DIGITS = 5000, MOST_EPOCHS = 500 };
+enum {
+    PIXELS = 8 * 8,
+    CLASSES = 10,
+    BATCH = 40,
+    LAYERS = 4,
+    MOST_DIGITS = 5000,
+    MOST_EPOCHS = 500
+};
 
 static const char *const layer_texts[LAYERS] = {
     "mb40_ic1ih8iw8_oc16kh3kw3_ph1pw1_bias_act=relu",
@@ -37,12 +44,14 @@ static void fail(const char *subject, const char *reason) {
 }
 
 static void check(clconv_status status) {
-    if (status != CLCONV_OK) fail(clconv_status_name(status), clconv_last_message());
+    if (status != CLCONV_OK)
+        fail(clconv_status_name(status), clconv_last_message());
 }
 
 static float *allocate(size_t count) {
     float *memory = calloc(count, sizeof *memory);
-    if (!memory) fail("memory", "exhausted");
+    if (!memory)
+        fail("memory", "exhausted");
     return memory;
 }
 
@@ -62,8 +71,9 @@ typedef struct digits {
 } digits;
 
 static digits new_digits(size_t count) {
-    digits d = {0, (float (*)[PIXELS])allocate(count * PIXELS), malloc(count * sizeof(int))};
-    if (!d.classes) fail("memory", "exhausted");
+    digits d = {0, (float(*)[PIXELS])allocate(count * PIXELS), malloc(count * sizeof(int))};
+    if (!d.classes)
+        fail("memory", "exhausted");
     return d;
 }
 
@@ -71,7 +81,8 @@ static void add_digit(digits *to, int class, const char *text) {
     static const char shades[] = "0123456789abcdefg";
     for (size_t i = 0; i < PIXELS; ++i) {
         const char *shade = text[i] ? strchr(shades, text[i]) : NULL;
-        if (!shade) fail("a digit", "has a pixel that is none of 0 to 9 and a to g");
+        if (!shade)
+            fail("a digit", "has a pixel that is none of 0 to 9 and a to g");
         to->pixels[to->count][i] = (float)(shade - shades) / 16;
     }
     to->classes[to->count++] = class;
@@ -81,11 +92,14 @@ static void read_digits(digits *learned, digits *held_out, const char *path) {
     char text[PIXELS + 1];
     int class;
     FILE *file = fopen(path, "r");
-    if (!file) fail(path, "cannot be read");
+    if (!file)
+        fail(path, "cannot be read");
     for (size_t i = 0; i < MOST_DIGITS && fscanf(file, "%1d %64s", &class, text) == 2; ++i)
         add_digit(i % 5 == 0 ? held_out : learned, class, text);
-    if (!feof(file)) fail(path, "is damaged, or too long");
-    if (held_out->count < BATCH || learned->count < BATCH) fail(path, "has too few digits");
+    if (!feof(file))
+        fail(path, "is damaged, or too long");
+    if (held_out->count < BATCH || learned->count < BATCH)
+        fail(path, "has too few digits");
     fclose(file);
 }
 
@@ -103,8 +117,10 @@ static clconv_plan *new_plan(clconv_device *device, clconv_problem problem,
                              clconv_direction direction) {
     clconv_plan *plan = NULL;
     problem.direction = direction;
-    if (direction != CLCONV_FORWARD) problem.activation = CLCONV_ACTIVATION_NONE;
-    if (direction == CLCONV_BACKWARD_DATA) problem.has_bias = 0;
+    if (direction != CLCONV_FORWARD)
+        problem.activation = CLCONV_ACTIVATION_NONE;
+    if (direction == CLCONV_BACKWARD_DATA)
+        problem.has_bias = 0;
     check(clconv_plan_create(&plan, device, &problem, NULL));
     return plan;
 }
@@ -126,7 +142,8 @@ static void new_layer(layer *l, clconv_device *device, int index) {
         l->values[i] = limit * (2 * random_unit() - 1);
     l->forward = new_plan(device, l->problem, CLCONV_FORWARD);
     l->backward_weights = new_plan(device, l->problem, CLCONV_BACKWARD_WEIGHTS);
-    if (index > 0) l->backward_data = new_plan(device, l->problem, CLCONV_BACKWARD_DATA);
+    if (index > 0)
+        l->backward_data = new_plan(device, l->problem, CLCONV_BACKWARD_DATA);
     printf("%-55s %s, %s, %s\n", layer_texts[index], clconv_plan_algorithm(l->forward),
            clconv_plan_algorithm(l->backward_weights),
            index > 0 ? clconv_plan_algorithm(l->backward_data) : "no gradient of the pictures");
@@ -156,7 +173,8 @@ static void run_forward(layer *layers, const float *input) {
 /* Where relu cut an output off, its input plays no part. */
 static void pass_relu_back(layer *l) {
     for (size_t i = 0; i < l->outputs; ++i)
-        if (!(l->output[i] > 0)) l->output_slopes[i] = 0;
+        if (!(l->output[i] > 0))
+            l->output_slopes[i] = 0;
 }
 
 /* From the gradient of the last output to that of all parameters. */
@@ -168,7 +186,8 @@ static void run_backward(layer *layers, const float *input) {
                                                      .weights = l->slopes,
                                                      .bias = l->slopes + l->weights,
                                                      .output = l->output_slopes}));
-        if (i == 0) break;
+        if (i == 0)
+            break;
         check(clconv_plan_run(l->backward_data,
                               &(clconv_host_tensors){.input = layers[i - 1].output_slopes,
                                                      .weights = l->values,
@@ -192,7 +211,8 @@ static int judge(double *loss, float *slopes, const float *scores, int class) {
     float sum = 0;
     int best = 0;
     for (int c = 1; c < CLASSES; ++c)
-        if (scores[c] > scores[best]) best = c;
+        if (scores[c] > scores[best])
+            best = c;
     for (int c = 0; c < CLASSES; ++c)
         sum += slopes[c] = expf(scores[c] - scores[best]);
     *loss += log((double)sum) - (double)(scores[class] - scores[best]);
@@ -219,7 +239,8 @@ static score go_through(layer *layers, const digits *d, const size_t *order, int
         for (size_t i = 0; i < BATCH; ++i)
             right += (size_t)judge(&loss, last->output_slopes + i * CLASSES,
                                    last->output + i * CLASSES, d->classes[order[seen + i]]);
-        if (!learns) continue;
+        if (!learns)
+            continue;
         run_backward(layers, input[0]);
         update(layers);
     }
@@ -259,7 +280,8 @@ static void draw_line(FILE *f, const char *class, const score *scores, int epoch
 
 static void draw_curve(const char *path, const score *learned, const score *held_out, int epochs) {
     FILE *f = fopen(path, "w");
-    if (!f) fail(path, "cannot be written");
+    if (!f)
+        fail(path, "cannot be written");
     fputs("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"480\" height=\"300\" "
           "viewBox=\"0 0 480 300\" role=\"img\" aria-label=\"digits read correctly\">\n<style>\n"
           "text{font:13px system-ui,sans-serif;fill:#5d6670}.page{fill:#fff}line{stroke:#dde1e6}"
@@ -285,16 +307,19 @@ static void draw_curve(const char *path, const score *learned, const score *held
     draw_line(f, "a", learned, epochs);
     draw_line(f, "b", held_out, epochs);
     fputs("</svg>\n", f);
-    if (ferror(f) | fclose(f)) fail(path, "could not be written completely");
+    if (ferror(f) | fclose(f))
+        fail(path, "could not be written completely");
 }
 
 int main(int argc, char **argv) {
     static layer layers[LAYERS];
     static score learned_scores[MOST_EPOCHS], held_out_scores[MOST_EPOCHS];
     static size_t order[MOST_DIGITS], natural[MOST_DIGITS];
-    if (argc < 2 || argc > 5) fail("usage", "digits DATA [EPOCHS [CURVE.svg [DEVICE]]]");
+    if (argc < 2 || argc > 5)
+        fail("usage", "digits DATA [EPOCHS [CURVE.svg [DEVICE]]]");
     int epochs = argc > 2 ? atoi(argv[2]) : 20;
-    if (epochs < 1 || epochs > MOST_EPOCHS) fail(argv[2], "is no number of epochs from 1 to 500");
+    if (epochs < 1 || epochs > MOST_EPOCHS)
+        fail(argv[2], "is no number of epochs from 1 to 500");
 
     digits learned = new_digits(MOST_DIGITS), held_out = new_digits(MOST_DIGITS);
     read_digits(&learned, &held_out, argv[1]);
@@ -325,7 +350,8 @@ int main(int argc, char **argv) {
     printf("%.1f %% of the held-out digits are read correctly, parameters %08x, %.1f s\n", reached,
            (unsigned)fingerprint(layers),
            difftime(end.tv_sec, begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9);
-    if (argc > 3) draw_curve(argv[3], learned_scores, held_out_scores, epochs);
+    if (argc > 3)
+        draw_curve(argv[3], learned_scores, held_out_scores, epochs);
 
     for (int i = 0; i < LAYERS; ++i)
         release_layer(&layers[i]);
@@ -334,6 +360,7 @@ int main(int argc, char **argv) {
     free(learned.classes);
     free(held_out.pixels);
     free(held_out.classes);
-    if (!(reached >= 96)) fail("the network", "has not learned enough: at least 96 % are wanted");
+    if (!(reached >= 96))
+        fail("the network", "has not learned enough: at least 96 % are wanted");
     return EXIT_SUCCESS;
 }

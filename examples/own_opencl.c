@@ -32,13 +32,15 @@ enum {
 enum { WEIGHTS1_AT = 0, WEIGHTS2_AT = WEIGHTS1, WEIGHTS = WEIGHTS1 + WEIGHTS2 };
 
 static void check(clconv_status status) {
-    if (status == CLCONV_OK) return;
+    if (status == CLCONV_OK)
+        return;
     fprintf(stderr, "%s: %s\n", clconv_status_name(status), clconv_last_message());
     exit(EXIT_FAILURE);
 }
 
 static void check_cl(cl_int code, const char *call) {
-    if (code == CL_SUCCESS) return;
+    if (code == CL_SUCCESS)
+        return;
     fprintf(stderr, "%s failed with %d\n", call, (int)code);
     exit(EXIT_FAILURE);
 }
@@ -47,10 +49,12 @@ static void check_cl(cl_int code, const char *call) {
 static cl_device_id find_device(void) {
     cl_platform_id platforms[16];
     cl_uint count = 0;
-    if (clGetPlatformIDs(16, platforms, &count) != CL_SUCCESS) return NULL;
+    if (clGetPlatformIDs(16, platforms, &count) != CL_SUCCESS)
+        return NULL;
     for (cl_uint i = 0; i < count && i < 16; ++i) {
         cl_device_id id = NULL;
-        if (clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, 1, &id, NULL) == CL_SUCCESS) return id;
+        if (clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, 1, &id, NULL) == CL_SUCCESS)
+            return id;
     }
     return NULL;
 }
@@ -75,13 +79,15 @@ static layer new_layer(clconv_device *device, cl_context context, const char *te
     check(clconv_problem_parse(&problem, text));
     check(clconv_plan_create(&made.plan, device, &problem, NULL));
     size_t bytes = clconv_plan_workspace_size(made.plan);
-    if (bytes > 0) made.workspace = new_buffer(context, (bytes + 3) / sizeof(float));
+    if (bytes > 0)
+        made.workspace = new_buffer(context, (bytes + 3) / sizeof(float));
     printf("%s: %s\n", text, clconv_plan_algorithm(made.plan));
     return made;
 }
 
 static void release_layer(layer *old) {
-    if (old->workspace) clReleaseMemObject(old->workspace);
+    if (old->workspace)
+        clReleaseMemObject(old->workspace);
     clconv_plan_destroy(old->plan);
 }
 
@@ -100,11 +106,13 @@ static void check_layer(const char *text, const float *input, const float *weigh
     double *expected = malloc(count * sizeof *expected);
     double *bound = malloc(count * sizeof *bound);
     clconv_host_tensors tensors = {.input = input, .weights = weights};
-    if (!expected || !bound) exit(EXIT_FAILURE);
+    if (!expected || !bound)
+        exit(EXIT_FAILURE);
     check(clconv_problem_parse(&problem, text));
     check(clconv_reference(expected, bound, &problem, &tensors));
     for (size_t i = 0; i < count; ++i) {
-        if (fabs(output[i] - expected[i]) <= bound[i]) continue;
+        if (fabs(output[i] - expected[i]) <= bound[i])
+            continue;
         fprintf(stderr, "%s: element %zu is %.9g, should be %.9g within %.3g\n", text, i,
                 (double)output[i], expected[i], bound[i]);
         exit(EXIT_FAILURE);

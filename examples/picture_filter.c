@@ -37,12 +37,14 @@ static void fail(const char *subject, const char *reason) {
 }
 
 static void check(clconv_status status) {
-    if (status != CLCONV_OK) fail(clconv_status_name(status), clconv_last_message());
+    if (status != CLCONV_OK)
+        fail(clconv_status_name(status), clconv_last_message());
 }
 
 static void *allocate(size_t count, size_t size) {
     void *memory = calloc(count, size);
-    if (!memory) fail("memory", "exhausted");
+    if (!memory)
+        fail("memory", "exhausted");
     return memory;
 }
 
@@ -67,26 +69,32 @@ static size_t read_number(FILE *file, const char *path) {
             c = fgetc(file);
     }
     ungetc(c, file);
-    if (fscanf(file, "%5u", &number) != 1) fail(path, "the header is damaged");
+    if (fscanf(file, "%5u", &number) != 1)
+        fail(path, "the header is damaged");
     return number;
 }
 
 static picture read_picture(const char *path) {
     picture p = {0, 0, 0, NULL};
     FILE *file = fopen(path, "rb");
-    if (!file) fail(path, "cannot be read");
+    if (!file)
+        fail(path, "cannot be read");
     int p_letter = fgetc(file), kind = fgetc(file);
-    if (p_letter != 'P' || (kind != '5' && kind != '6')) fail(path, "is no binary .pgm or .ppm");
+    if (p_letter != 'P' || (kind != '5' && kind != '6'))
+        fail(path, "is no binary .pgm or .ppm");
     p.channels = kind == '6' ? 3 : 1;
     p.width = read_number(file, path);
     p.height = read_number(file, path);
-    if (p.width == 0 || p.height == 0) fail(path, "has no pixels");
-    if (read_number(file, path) != 255) fail(path, "has samples of more or less than one byte");
+    if (p.width == 0 || p.height == 0)
+        fail(path, "has no pixels");
+    if (read_number(file, path) != 255)
+        fail(path, "has samples of more or less than one byte");
     fgetc(file); /* the one space that ends the header */
     p.samples = allocate(sample_count(&p), sizeof *p.samples);
     for (size_t i = 0; i < sample_count(&p); ++i) {
         int c = fgetc(file);
-        if (c == EOF) fail(path, "ends too early");
+        if (c == EOF)
+            fail(path, "ends too early");
         p.samples[planar_index(&p, i)] = (float)c;
     }
     fclose(file);
@@ -96,13 +104,15 @@ static picture read_picture(const char *path) {
 /* Negative samples, such as Sobel's on falling edges, are written by their magnitude. */
 static void write_picture(const char *path, const picture *p) {
     FILE *file = fopen(path, "wb");
-    if (!file) fail(path, "cannot be written");
+    if (!file)
+        fail(path, "cannot be written");
     fprintf(file, "P%c\n%zu %zu\n255\n", p->channels == 3 ? '6' : '5', p->width, p->height);
     for (size_t i = 0; i < sample_count(p); ++i) {
         float value = fabsf(p->samples[planar_index(p, i)]);
         fputc(value > 255 ? 255 : (int)(value + 0.5f), file);
     }
-    if (ferror(file) | fclose(file)) fail(path, "could not be written completely");
+    if (ferror(file) | fclose(file))
+        fail(path, "could not be written completely");
 }
 
 /* A disc before a slope of colours. */
@@ -119,7 +129,8 @@ static picture draw_picture(void) {
 
 static const filter *find_filter(const char *name) {
     for (size_t i = 0; i < sizeof filters / sizeof *filters; ++i)
-        if (strcmp(filters[i].name, name) == 0) return &filters[i];
+        if (strcmp(filters[i].name, name) == 0)
+            return &filters[i];
     fail(name, "is neither sobel nor gaussian");
     return NULL;
 }
@@ -132,7 +143,8 @@ static void check_output(const clconv_problem *problem, const clconv_host_tensor
     check(clconv_reference(expected, bound, problem, tensors));
     for (size_t i = 0; i < count; ++i) {
         double value = clconv_element_get(tensors->output, CLCONV_F32, i);
-        if (!(fabs(value - expected[i]) <= bound[i])) fail("output", "is wrong");
+        if (!(fabs(value - expected[i]) <= bound[i]))
+            fail("output", "is wrong");
     }
     free(bound);
     free(expected);
@@ -171,11 +183,13 @@ static picture apply(const filter *f, const picture *in) {
 }
 
 int main(int argc, char **argv) {
-    if (argc > 4 || argc == 3) fail("usage", "picture_filter [sobel|gaussian [IN OUT]]");
+    if (argc > 4 || argc == 3)
+        fail("usage", "picture_filter [sobel|gaussian [IN OUT]]");
     const filter *f = find_filter(argc > 1 ? argv[1] : "sobel");
     picture in = argc == 4 ? read_picture(argv[2]) : draw_picture();
     picture out = apply(f, &in);
-    if (argc == 4) write_picture(argv[3], &out);
+    if (argc == 4)
+        write_picture(argv[3], &out);
     free(out.samples);
     free(in.samples);
     return EXIT_SUCCESS;

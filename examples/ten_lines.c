@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 static void check(clconv_status status) {
-    if (status == CLCONV_OK) return;
+    if (status == CLCONV_OK)
+        return;
     fprintf(stderr, "%s: %s\n", clconv_status_name(status), clconv_last_message());
     exit(EXIT_FAILURE);
 }
