@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Times cuDNN through PyTorch on the layers of a file, and writes JSON.
 
-    bench/gpu/cudnn_peer.py [--batch N] [--runs N] LAYERS...
+    bench/gpu/cudnn_peer.py [--batch N] [--runs N] [--direction DIRECTION] LAYERS...
 
-Three precisions (f32 with TF32 off, TF32 on, f16), each in both layouts and in three directions;
-cudnn.benchmark lets cuDNN choose its algorithm. Times are those of CUDA events around one call. Exit code 4 without PyTorch or
-without a GPU, so that a script can tell that from a failure.
+Three precisions (f32 with TF32 off, TF32 on, f16), each in both layouts and in three directions or the
+one that is named; cudnn.benchmark lets cuDNN choose its algorithm. Times are those of CUDA events
+around one call. Exit code 4 without PyTorch or without a GPU, so that a script can tell that from a
+failure.
 """
 import argparse
 import json
@@ -68,19 +69,21 @@ def directions(x, w, v):
     }
 
 
-def time_layer(name, v, batch, runs):
+def time_layer(name, v, options):
     rows = []
     for precision, dtype in (("f32", torch.float32), ("tf32", torch.float32), ("f16", torch.float16)):
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
         for layout in (torch.contiguous_format, torch.channels_last):
-            x = torch.rand(batch, v["ic"], v["ih"], v["iw"], device="cuda", dtype=dtype) * 2 - 1
+            x = torch.rand(options.batch, v["ic"], v["ih"], v["iw"], device="cuda", dtype=dtype) * 2 - 1
             w = torch.rand(v["oc"], v["ic"] // v["g"], v["kh"], v["kw"], device="cuda", dtype=dtype) * 2 - 1
             x, w = (tensor.contiguous(memory_format=layout) for tensor in (x, w))
             for direction, function in directions(x, w, v).items():
+                if options.direction not in (None, direction):
+                    continue
                 with torch.no_grad():
-                    seconds = time_calls(function, runs)
+                    seconds = time_calls(function, options.runs)
                 rows.append({
-                    "layer": name, "batch": batch, "precision": precision, "direction": direction,
+                    "layer": name, "batch": options.batch, "precision": precision, "direction": direction,
                     "layout": "nhwc" if layout is torch.channels_last else "nchw",
                     "seconds": seconds, "median": sorted(seconds)[len(seconds) // 2],
                 })
@@ -91,6 +94,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--direction", choices=("forward", "backward_data", "backward_weights"))
     parser.add_argument("layers", nargs="+")
     options = parser.parse_args()
     if not torch.cuda.is_available():
@@ -101,7 +105,7 @@ def main():
     for path in options.layers:
         for line in open(path):
             if line.strip() and not line.startswith("#"):
-                rows += time_layer(*parse(line.strip()), options.batch, options.runs)
+                rows += time_layer(*parse(line.strip()), options)
     json.dump({
         "device": torch.cuda.get_device_name(), "torch": torch.__version__,
         "cudnn": torch.backends.cudnn.version(), "rows": rows,
