@@ -188,6 +188,22 @@ static inline index_t weight_of_tap(geometry g, index_t tap) {
            k * g.w_w;
 }
 
+/* A pixel of all pictures, taken apart. */
+typedef struct {
+    index_t n, d, h, w;
+} pixel_place;
+
+static inline pixel_place place_of(geometry g, index_t pixel) {
+    pixel_place p;
+    p.w = pixel % g.out_w;
+    pixel /= g.out_w;
+    p.h = pixel % g.out_h;
+    pixel /= g.out_h;
+    p.d = pixel % g.out_d;
+    p.n = pixel / g.out_d;
+    return p;
+}
+
 /*
  * Asks for what will be read soon. Processors foresee lines of memory one behind the other, but not
  * the next channel's; OpenCL's own prefetch() is empty in some drivers.

@@ -11,11 +11,11 @@
  *   FLAT       the order of k is [channel][tap], for few channels, which would not fill TILE_K; where
  *              each k reads, seen from the pixel, is in a table
  *   RAW        sums without the epilogue, for a reduction that is split into parts, which
- *              gemm_tiled_sum adds in order, and for other algorithms
+ *              sum_parts adds in order, and for other algorithms
  *   ENGINE     a matrix engine multiplies, see mma.h: a row of local memory is of words of one or
  *              two k, and a warp computes LANES_M * ITEM channels of LANES_N * ITEM pixels
  *
- * Stages: gemm_tiled_pack rearranges the weights, gemm_tiled multiplies, gemm_tiled_sum.
+ * Stages: gemm_tiled_pack rearranges the weights, gemm_tiled multiplies, sum_parts.
  */
 #ifndef TILE_M
 #define TILE_M 64
@@ -47,7 +47,7 @@ typedef uint word_t;
 typedef uint4 quad_t;
 #define LOAD_WORD_X(g, pointer, index) BITS_X(pointer, index)
 #define LOAD_WORD_W(g, pointer, index) BITS_W(pointer, index)
-#define PUT(word, value, i) ((word) |= (value) << 16 * (i))
+#define PUT(word, value, i)            PUT_WORD(word, value, i)
 #define SKEW 8 /* the rows that a warp reads at a time then lie in banks of their own */
 /* What a work-item has in the end: RUNS times RUN neighbouring pixels of CHANNELS channels. */
 #define FRAGMENTS_M (LANES_M * ITEM / MMA_ROWS)
@@ -133,22 +133,6 @@ kernel void gemm_tiled_pack(const geometry g, const offsets at, global const w_t
                 i);
     }
     packed[packed_at + (long)block * rows * TILE_M + place] = word;
-}
-
-/* A pixel of all pictures, taken apart. */
-typedef struct {
-    index_t n, d, h, w;
-} pixel_place;
-
-static inline pixel_place place_of(geometry g, index_t pixel) {
-    pixel_place p;
-    p.w = pixel % g.out_w;
-    pixel /= g.out_w;
-    p.h = pixel % g.out_h;
-    pixel /= g.out_h;
-    p.d = pixel % g.out_d;
-    p.n = pixel / g.out_d;
-    return p;
 }
 
 static inline pixel_place next_place(geometry g, pixel_place p) {
@@ -388,23 +372,4 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
             }
         }
     }
-}
-
-/* Adds the parts in their order. Global size (pixels of all pictures, out channels). */
-kernel void gemm_tiled_sum(const geometry g, const offsets at, const scalars s,
-                           global const float *restrict raw, const long raw_at, const int parts,
-                           global const y_t *restrict bias, global const y_t *residual,
-                           global y_t *y) {
-    index_t pixel = (index_t)get_global_id(0), channel = (index_t)get_global_id(1);
-    index_t pixels = g.batch * g.out_d * g.out_h * g.out_w;
-    if (pixel >= pixels)
-        return;
-    long part_size = (long)g.groups * g.out_per_group * pixels;
-    raw += raw_at + (long)channel * pixels + pixel;
-    float sum = 0;
-    for (int part = 0; part < parts; ++part, raw += part_size)
-        sum += *raw;
-    pixel_place to = place_of(g, pixel);
-    finish(sum, s, bias + at.bias, residual + at.residual, y + at.y, channel,
-           to.n * g.y_n + channel * g.y_c + to.d * g.y_d + to.h * g.y_h + to.w * g.y_w);
 }

@@ -156,6 +156,102 @@ static inline uint float_to_tf32(float value) {
 #define BITS_X(pointer, index) ((uint)((global const ushort *)(pointer))[index])
 #endif
 #define BITS_W(pointer, index) BITS_X(pointer, index)
+/* Value i of a word, which was 0. */
+#define PUT_WORD(word, value, i) ((word) |= (value) << 16 * (i))
+
+/* ---- vectors ---- */
+
+/*
+ * Rows of VECS vectors of words in local memory, each fragment 2 vectors deep. The vectors of a row
+ * are exchanged as the row says, so that 8 rows have each of them in other banks.
+ */
+#define VEC_WORDS 4
+#ifndef VECS
+#define VECS 4
+#endif
+#define EXCHANGED(row, vec) ((vec) ^ ((row)*VECS / 8 & (VECS - 1)))
+#define VEC_AT(row, vec)    ((row)*VECS + EXCHANGED(row, vec))
+
+#if (ENGINE == PTX_K16 || ENGINE == PTX_K8) && !EMULATED
+#define HAS_LDMATRIX 1
+#else
+#define HAS_LDMATRIX 0
+#endif
+
+/*
+ * copy_vector() copies a vector to local memory, or zeros; it may end later, but await_copies(n)
+ * lets a work-item wait for all that it began before its last `newer` times of close_copies().
+ */
+#if ENGINE == PTX_K16 && !EMULATED
+static inline void copy_vector(local uint4 *to, global const uint4 *from, int is_there) {
+    __asm__ volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+                     :
+                     : "r"((uint)(size_t)to), "l"((ulong)(size_t)from), "r"(is_there ? 16 : 0)
+                     : "memory");
+}
+static inline void close_copies(void) {
+    __asm__ volatile("cp.async.commit_group;" : : : "memory");
+}
+/* The number is part of the instruction; up to 2. */
+static inline void await_copies(int newer) {
+    if (newer == 0)
+        __asm__ volatile("cp.async.wait_group 0;" : : : "memory");
+    else if (newer == 1)
+        __asm__ volatile("cp.async.wait_group 1;" : : : "memory");
+    else
+        __asm__ volatile("cp.async.wait_group 2;" : : : "memory");
+}
+#else
+static inline void copy_vector(local uint4 *to, global const uint4 *from, int is_there) {
+    *to = is_there ? *from : (uint4)(0);
+}
+#define close_copies()
+#define await_copies(newer)
+#endif
+
+#if HAS_LDMATRIX
+/* Lane i names row i % 8 of matrix i / 8, and gets word i % 4 of row i / 4 of each. */
+static inline void load_matrices(uint *words, local const uint4 *row) {
+    uint a, b, c, d;
+    __asm__ volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(a), "=r"(b), "=r"(c), "=r"(d)
+                     : "r"((uint)(size_t)row)
+                     : "memory");
+    words[0] = a, words[1] = b, words[2] = c, words[3] = d;
+}
+#else
+#define WORD_AT(tile, row, vec, word)                                                              \
+    (((local const uint *)((tile) + VEC_AT(row, (vec) + (word) / VEC_WORDS)))[(word) % VEC_WORDS])
+#endif
+
+/* A lane's words of `count` fragments below one another, from a row and a vector on. */
+static inline void load_a(uint *a, local const uint4 *tile, int row, int count, int vec, int lane) {
+#pragma unroll
+    for (int m = 0; m < count; ++m, row += MMA_ROWS, a += A_WORDS) {
+#if HAS_LDMATRIX
+        load_matrices(a, tile + VEC_AT(row + lane % 16, vec + lane / 16));
+#else
+#pragma unroll
+        for (int i = 0; i < A_WORDS; ++i)
+            a[i] = WORD_AT(tile, row + A_ROW(lane, i), vec, A_WORD(lane, i));
+#endif
+    }
+}
+
+/* The same of b, whose columns are rows there; an even number of fragments. */
+static inline void load_b(uint *b, local const uint4 *tile, int row, int count, int vec, int lane) {
+#if HAS_LDMATRIX
+#pragma unroll
+    for (int n = 0; n < count; n += 2, row += 2 * MMA_COLUMNS, b += 2 * B_WORDS)
+        load_matrices(b, tile + VEC_AT(row + lane % 8 + lane / 16 * 8, vec + lane / 8 % 2));
+#else
+#pragma unroll
+    for (int n = 0; n < count; ++n, row += MMA_COLUMNS, b += B_WORDS)
+#pragma unroll
+        for (int i = 0; i < B_WORDS; ++i)
+            b[i] = WORD_AT(tile, row + B_COLUMN(lane), vec, B_WORD(lane, i));
+#endif
+}
 
 /* ---- products ---- */
 

@@ -136,6 +136,7 @@ const clconv__tile *clconv__fitting_tile(clconv__launch *launch, const clconv__a
 extern const clconv__algo_ops clconv__kernel_ops;        /* rows of one kernel */
 extern const clconv__algo_ops clconv__gemm_ops;          /* algo_gemm.c */
 extern const clconv__algo_ops clconv__gemm_mma_ops;      /* the same with a matrix engine */
+extern const clconv__algo_ops clconv__nhwc_mma_ops;      /* algo_nhwc_mma.c */
 extern const clconv__algo_ops clconv__host_ops;          /* algo_host.c */
 extern const clconv__algo_ops clconv__im2col_ops;        /* algo_im2col.c */
 extern const clconv__algo_ops clconv__vector_ops;        /* algo_vector.c */
@@ -152,6 +153,9 @@ double clconv__seconds_gemm(const clconv__request *request, const clconv__tile *
 int clconv__launch_gemm_mma(clconv__launch *launch, const clconv__request *request,
                             const clconv__tile *tile);
 double clconv__seconds_gemm_mma(const clconv__request *request, const clconv__tile *tile);
+int clconv__launch_nhwc_mma(clconv__launch *launch, const clconv__request *request,
+                            const clconv__tile *tile);
+double clconv__seconds_nhwc_mma(const clconv__request *request, const clconv__tile *tile);
 int clconv__launch_winograd_gemm_2x2(clconv__launch *launch, const clconv__request *request,
                                      const clconv__tile *tile);
 int clconv__launch_winograd_gemm_4x4(clconv__launch *launch, const clconv__request *request,

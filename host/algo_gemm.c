@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { PACK, MULTIPLY, SUM, STAGES };
-static const char *const stage_names[STAGES] = {"gemm_tiled_pack", "gemm_tiled", "gemm_tiled_sum"};
+static const char *const stage_names[] = {"gemm_tiled_pack", "gemm_tiled"};
 
 typedef struct gemm_state {
     cl_kernel kernels[STAGES]; /* SUM is NULL where nothing is split */
@@ -77,14 +77,15 @@ int clconv__launch_gemm_mma(clconv__launch *l, const clconv__request *r, const c
     return engine && launch(l, r, tile, engine);
 }
 
-/* Besides the sums, parts that are written and read again. */
+/* Besides the sums, the outputs, and parts that are written and read again. */
 static double seconds(const clconv__request *r, const clconv__gemm_shape *s) {
     const clconv_device_info *info = &r->device->info;
     const double outputs =
         (double)r->problem->batch * (double)r->problem->out_channels * (double)r->g.pixels;
-    const double bytes = s->parts > 1 ? 2.0 * (double)s->parts * outputs * sizeof(float) : 0;
-    const unsigned units = info->compute_units ? info->compute_units : 1;
-    return (s->parts > 1 ? 1e-5 : 5e-6) + clconv__gemm_seconds(s, info) + bytes / (1e10 * units);
+    const double of_parts = s->parts > 1 ? 2.0 * (double)s->parts * sizeof(float) : 0;
+    const double bytes = outputs * (of_parts + (double)clconv_type_size(r->problem->type));
+    return (s->parts > 1 ? 1e-5 : 5e-6) + clconv__gemm_seconds(s, info) +
+           bytes / clconv__gpu_bandwidth(info);
 }
 
 double clconv__seconds_gemm(const clconv__request *r, const clconv__tile *tile) {
@@ -175,10 +176,11 @@ static clconv_status create_with(clconv_plan *plan, const clconv__engine *engine
     clconv__pack_scalars(&state->scalars, &plan->problem);
     if (state->shape.is_flat)
         status = make_taps(state, plan, fields);
-    for (int i = 0; i < STAGES && !status; ++i)
-        if (i != SUM || state->shape.parts > 1)
-            status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "gemm_tiled.cl",
-                                         stage_names[i], tile, l.options);
+    for (int i = 0; i < SUM && !status; ++i)
+        status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "gemm_tiled.cl",
+                                     stage_names[i], tile, l.options);
+    if (!status && state->shape.parts > 1)
+        status = clconv__sum_parts_kernel(&state->kernels[SUM], plan);
     if (status)
         destroy(plan);
     return status;
@@ -209,30 +211,6 @@ static clconv_status pack_device(clconv__call *call, cl_mem packed, size_t offse
                                sizeof arguments / sizeof arguments[0], NULL);
 }
 
-static clconv_status sum(clconv__call *call, cl_event *event) {
-    const clconv_plan *plan = call->plan;
-    const gemm_state *state = plan->state;
-    const clconv_tensors *t = &call->tensors;
-    const cl_long at = (cl_long)(t->workspace.offset / sizeof(float));
-    const cl_int parts = (cl_int)state->shape.parts;
-    const clconv__argument arguments[] = {
-        {state->geometry.size, &state->geometry.values},
-        {sizeof call->offsets, &call->offsets},
-        {state->scalars.size, &state->scalars.values},
-        {sizeof(cl_mem), &t->workspace.memory},
-        {sizeof at, &at},
-        {sizeof parts, &parts},
-        {sizeof(cl_mem), &t->bias.memory},
-        {sizeof(cl_mem), &t->residual.memory},
-        {sizeof(cl_mem), &t->output.memory},
-    };
-    const clconv__range range = {
-        {plan->problem.batch * plan->request.g.pixels, plan->problem.out_channels, 1},
-        clconv__line_group(plan)};
-    return clconv__call_kernel(call, state->kernels[SUM], &range, arguments,
-                               sizeof arguments / sizeof arguments[0], event);
-}
-
 static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const clconv_tensors *tensors, cl_uint wait_count,
                              const cl_event *wait, cl_event *event) {
@@ -259,7 +237,10 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
         .raw_at = is_split ? (cl_long)(tensors->workspace.offset / sizeof(float)) : 0};
     status = clconv__gemm_multiply(&call, state->kernels[MULTIPLY], &state->shape, &state->geometry,
                                    &state->scalars, &buffers, is_split ? NULL : event);
-    return status || !is_split ? status : sum(&call, event);
+    if (status || !is_split)
+        return status;
+    return clconv__sum_parts(&call, state->kernels[SUM], &state->geometry, &state->scalars,
+                             state->shape.parts, buffers.raw_at, event);
 }
 
 const clconv__algo_ops clconv__gemm_ops = {0, create, destroy, enqueue, NULL, NULL, pack_device};

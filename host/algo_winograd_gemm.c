@@ -75,8 +75,8 @@ static double seconds(const clconv__request *r, const clconv__tile *tile, size_t
     const clconv__gemm_shape s = shape_of(r, tile, out, tiles);
     const double floats = (double)tiles * (double)(2 * places + out * out) *
                           ((double)r->problem->in_channels + (double)r->problem->out_channels);
-    const unsigned units = info->compute_units ? info->compute_units : 1;
-    return 1.5e-5 + clconv__gemm_seconds(&s, info) + floats * sizeof(float) / (1e10 * units);
+    return 1.5e-5 + clconv__gemm_seconds(&s, info) +
+           floats * sizeof(float) / clconv__gpu_bandwidth(info);
 }
 
 double clconv__seconds_winograd_gemm_2x2(const clconv__request *r, const clconv__tile *tile) {

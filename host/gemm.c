@@ -19,19 +19,17 @@ static size_t local_bytes(const clconv__gemm_shape *s, size_t scratch) {
     return (words + scratch * s->item * s->items) * sizeof(float);
 }
 
-static void split(clconv__gemm_shape *s, unsigned units) {
+size_t clconv__gemm_parts(size_t *per_part, size_t groups, size_t steps, unsigned units) {
     const size_t wanted = (size_t)units * GROUPS_OF_UNIT;
-    const size_t there = s->groups * s->blocks * s->tiles;
-    size_t most = s->steps / LEAST_STEPS;
-    s->parts = wanted / there;
+    size_t most = steps / LEAST_STEPS, parts = wanted / groups;
     if (most > MOST_PARTS)
         most = MOST_PARTS;
-    if (s->parts > most)
-        s->parts = most;
-    if (s->parts < 1)
-        s->parts = 1;
-    s->per_part = clconv__divide_up(s->steps, s->parts);
-    s->parts = clconv__divide_up(s->steps, s->per_part); /* none is empty */
+    if (parts > most)
+        parts = most;
+    if (parts < 1)
+        parts = 1;
+    *per_part = clconv__divide_up(steps, parts);
+    return clconv__divide_up(steps, *per_part); /* none is empty */
 }
 
 clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const clconv__tile *tile,
@@ -52,7 +50,7 @@ clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const cl
     s.is_point = size->taps == 1 && !size->is_padded;
     s.is_flat = (double)by_taps > MOST_PADDING * (double)flat;
     s.steps = s.is_flat ? flat : by_taps;
-    split(&s, units);
+    s.parts = clconv__gemm_parts(&s.per_part, s.groups * s.blocks * s.tiles, s.steps, units);
     return s;
 }
 
@@ -67,6 +65,10 @@ int clconv__gemm_fits(const clconv__gemm_shape *s, const clconv_device_info *inf
            s->local_bytes <= info->local_memory_size && s->item <= largest_item(s, info);
 }
 
+double clconv__gpu_bandwidth(const clconv_device_info *info) {
+    return 2.5e10 * (info->compute_units ? info->compute_units : 1);
+}
+
 /*
  * A larger tile reads less for each multiplication, from local memory by the item's share and from
  * global memory by the group's. On CPUs, where it is of no use, it only takes longer to compile.
@@ -78,12 +80,12 @@ static double efficiency(const clconv__gemm_shape *s, const clconv_device_info *
 }
 
 /*
- * Rounds of work-groups on a unit, which waits for memory where it has few work-items. The rates
- * only order the rows.
+ * Rounds of work-groups on a unit, which waits for memory where it has few work-items. The rate of
+ * GPUs, and how little an engine gains where words are gathered one by one, are of an NVIDIA H200.
  */
 double clconv__gemm_seconds(const clconv__gemm_shape *s, const clconv_device_info *info) {
     const double enough_items = info->kind == CLCONV_KIND_GPU ? 256 : 1;
-    const double of_engine = s->packs ? 4.0 * (double)s->packs : 1;
+    const double of_engine = s->packs ? 1.3 : 1;
     const double rate = info->kind == CLCONV_KIND_GPU ? 4e11 * of_engine : 7.5e8;
     const size_t units = info->compute_units ? info->compute_units : 1;
     const double rounds =
@@ -126,6 +128,35 @@ clconv_status clconv__gemm_multiply(clconv__call *call, cl_kernel kernel,
     const clconv__range range = {
         {shape->blocks * shape->tiles * shape->groups * shape->items, shape->parts, 1},
         shape->items};
+    return clconv__call_kernel(call, kernel, &range, arguments,
+                               sizeof arguments / sizeof arguments[0], event);
+}
+
+clconv_status clconv__sum_parts_kernel(cl_kernel *kernel, const clconv_plan *plan) {
+    return clconv__plan_kernel(kernel, plan, &plan->problem, "sum_parts.cl", "sum_parts", NULL, "");
+}
+
+clconv_status clconv__sum_parts(clconv__call *call, cl_kernel kernel,
+                                const clconv__kernel_geometry *geometry,
+                                const clconv__kernel_scalars *scalars, size_t parts, cl_long raw_at,
+                                cl_event *event) {
+    const clconv_plan *plan = call->plan;
+    const clconv_tensors *t = &call->tensors;
+    const cl_int count = (cl_int)parts;
+    const clconv__argument arguments[] = {
+        {geometry->size, &geometry->values},
+        {sizeof call->offsets, &call->offsets},
+        {scalars->size, &scalars->values},
+        {sizeof(cl_mem), &t->workspace.memory},
+        {sizeof raw_at, &raw_at},
+        {sizeof count, &count},
+        {sizeof(cl_mem), &t->bias.memory},
+        {sizeof(cl_mem), &t->residual.memory},
+        {sizeof(cl_mem), &t->output.memory},
+    };
+    const clconv__range range = {
+        {plan->problem.batch * plan->request.g.pixels, plan->problem.out_channels, 1},
+        clconv__line_group(plan)};
     return clconv__call_kernel(call, kernel, &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }

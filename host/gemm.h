@@ -27,12 +27,23 @@ typedef struct clconv__gemm_shape {
     int is_point, is_flat;               /* which variant of the kernel */
 } clconv__gemm_shape;
 
-/** Splits the reduction where the groups of work-items would not fill `units`; 0 to never split. */
+/**
+ * In how many parts a reduction of so many steps is split, so that `groups` of work-items fill the
+ * device's units; 0 of these to never split.
+ * @param per_part receives the steps of each
+ */
+size_t clconv__gemm_parts(size_t *per_part, size_t groups, size_t steps, unsigned units);
+
+/** With the reduction split for so many units. */
 clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const clconv__tile *tile,
                                          unsigned units);
 
 /** Whether a device can start it. */
 int clconv__gemm_fits(const clconv__gemm_shape *shape, const clconv_device_info *info);
+
+/** Bytes per second that a device's units move together, for estimates; an NVIDIA H200's for each.
+ */
+double clconv__gpu_bandwidth(const clconv_device_info *info);
 
 double clconv__gemm_seconds(const clconv__gemm_shape *shape, const clconv_device_info *info);
 
@@ -51,5 +62,14 @@ clconv_status clconv__gemm_multiply(clconv__call *call, cl_kernel kernel,
                                     const clconv__kernel_geometry *geometry,
                                     const clconv__kernel_scalars *scalars,
                                     const clconv__gemm_buffers *buffers, cl_event *event);
+
+/** sum_parts.cl, which adds the parts of a reduction and finishes the plan's outputs. */
+clconv_status clconv__sum_parts_kernel(cl_kernel *kernel, const clconv_plan *plan);
+
+/** Enqueues it; the parts lie in the workspace, from its float `raw_at` on. */
+clconv_status clconv__sum_parts(clconv__call *call, cl_kernel kernel,
+                                const clconv__kernel_geometry *geometry,
+                                const clconv__kernel_scalars *scalars, size_t parts, cl_long raw_at,
+                                cl_event *event);
 
 #endif

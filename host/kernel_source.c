@@ -54,7 +54,10 @@ static clconv_status copy_embedded(char **text, size_t *size, const char *name) 
 static const char *own_header(const char *name) {
     static const struct {
         const char *stem, *header;
-    } rows[] = {{"winograd", "winograd.h"}, {"gemm_tiled", "mma.h"}, {"mma.cl", "mma.h"}};
+    } rows[] = {{"winograd", "winograd.h"},
+                {"gemm_tiled", "mma.h"},
+                {"mma.cl", "mma.h"},
+                {"nhwc_mma", "mma.h"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i)
         if (strncmp(name, rows[i].stem, strlen(rows[i].stem)) == 0)
             return rows[i].header;

@@ -14,6 +14,8 @@
     ROW(gemm_tiled)                                                                                \
     ROW(gemm_mma)                                                                                  \
     ROW(gemm_mma_tf32)                                                                             \
+    ROW(nhwc_mma)                                                                                  \
+    ROW(nhwc_mma_tf32)                                                                             \
     ROW(winograd_gemm_2x2)                                                                         \
     ROW(winograd_gemm_4x4)                                                                         \
     ROW(depthwise)                                                                                 \

@@ -47,6 +47,50 @@ static int refuses_gemm_mma_tf32(char refusal[CLCONV_REFUSAL_SIZE], const clconv
     return refuses_engine(refusal, r);
 }
 
+/* ---- nhwc_mma ---- */
+
+static const char *const nhwc_mma_macros[] = {"TILE_M", "TILE_N", "VECS", "WARPS", NULL};
+static const clconv__tile nhwc_mma_tiles[] = {
+    {{128, 128, 4, 4}},
+    {{128, 256, 2, 8}},
+    {{256, 128, 2, 8}},
+    {{64, 256, 2, 4}},
+    {{64, 128, 4, 4}},
+    {{128, 64, 4, 4}},
+    {{64, 64, 4, 4}},
+    {{64, 64, 8, 4}},
+    {{32, 64, 4, 4}},
+    {{32, 32, 4, 4}},
+    {{0}},
+};
+
+const clconv__algo clconv__row_nhwc_mma = {
+    .name = "nhwc_mma",
+    .kinds = CLCONV__FOR_GPU,
+    .directions = CLCONV__ON_FORWARD,
+    .ops = &clconv__nhwc_mma_ops,
+    .refuses = refuses_gemm_mma,
+    .seconds = clconv__seconds_nhwc_mma,
+    .macros = nhwc_mma_macros,
+    .tiles = nhwc_mma_tiles,
+    .launch = clconv__launch_nhwc_mma,
+};
+
+const clconv__algo clconv__row_nhwc_mma_tf32 = {
+    .name = "nhwc_mma_tf32",
+    .kinds = CLCONV__FOR_GPU | CLCONV__ROUNDS,
+    .directions = CLCONV__ON_FORWARD,
+    .ops = &clconv__nhwc_mma_ops,
+    .refuses = refuses_gemm_mma_tf32,
+    .bound = clconv__tf32_bound,
+    .seconds = clconv__seconds_nhwc_mma,
+    .macros = nhwc_mma_macros,
+    .tiles = nhwc_mma_tiles,
+    .launch = clconv__launch_nhwc_mma,
+};
+
+/* ---- winograd_gemm ---- */
+
 static const clconv__tile winograd_gemm_tiles[] = {
     {{128, 128, 8, 8}},
     {{64, 128, 8, 8}},

@@ -35,8 +35,16 @@ static const char *engine_name(clconv_device *device, clconv_type type, char *no
     return engine ? engine->name : "none";
 }
 
-static const char *mma_row(clconv_type type) {
-    return type == CLCONV_F32 ? "gemm_mma_tf32" : "gemm_mma";
+/* The rows that multiply with an engine: those that gather pixels, and those that copy them first.
+ */
+typedef struct family {
+    const char *name, *name_of_tf32;
+} family;
+static const family gathered = {"gemm_mma", "gemm_mma_tf32"};
+static const family copied = {"nhwc_mma", "nhwc_mma_tf32"};
+
+static const char *row_of(const family *f, clconv_type type) {
+    return type == CLCONV_F32 ? f->name_of_tf32 : f->name;
 }
 
 /* ---- engines ---- */
@@ -140,6 +148,8 @@ static void test_gemm_mma_refuses_without_engine(void **state) {
     problem.type = CLCONV_F16;
     assert_fails(clconv_algorithm_check(refusal, NULL, device, &problem, "gemm_mma_tf32"),
                  CLCONV_UNSUPPORTED, "type f16 is not f32");
+    assert_fails(clconv_algorithm_check(refusal, NULL, device, &problem, "nhwc_mma"),
+                 CLCONV_UNSUPPORTED, "the device has no matrix engine that OpenCL C can use");
     clconv_device_destroy(device);
 }
 
@@ -182,10 +192,10 @@ static const char *const cases[] = {
 static const clconv_type types[] = {CLCONV_F32, CLCONV_F16, CLCONV_BF16};
 
 /* A plan with one tile, or with NULL the row's own choice, run between guards. */
-static bool is_right(size_t device, const clconv_problem *problem, const clconv__tile *tile,
-                     const tensor_set *set, const expectation *expected, bool exact) {
+static bool is_right(size_t device, const clconv_problem *problem, const clconv__algo *algo,
+                     const clconv__tile *tile, const tensor_set *set, const expectation *expected,
+                     bool exact) {
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
-    const clconv__algo *algo = clconv__find_algo(mma_row(problem->type));
     const clconv__choice choice = {.algo = algo, .tile = tile};
     const tensor *output = &set->tensors[CLCONV_OUTPUT];
     clconv_plan *plan = NULL;
@@ -211,10 +221,10 @@ static bool is_right(size_t device, const clconv_problem *problem, const clconv_
  * With the row's tiles of some numbers of sums, or for none with its own choice. Small integers
  * have no bits that tf32 would drop, so that all rows are exact.
  */
-static void check_case(const char *text, clconv_type type, filling fill, unsigned least,
-                       unsigned most) {
+static void check_case(const char *text, const family *f, clconv_type type, filling fill,
+                       unsigned least, unsigned most) {
     clconv_problem problem = CLCONV_PROBLEM_INIT;
-    const clconv__tile *tile = clconv__find_algo(mma_row(type))->tiles;
+    const clconv__algo *algo = clconv__find_algo(row_of(f, type));
     const bool exact = fill == SMALL_INTEGERS;
     tensor_set set;
     uint64_t random = 11;
@@ -228,10 +238,10 @@ static void check_case(const char *text, clconv_type type, filling fill, unsigne
             continue;
         ++runs;
         if (most == 0)
-            assert_true(is_right(device, &problem, NULL, &set, &expected, exact));
-        for (const clconv__tile *t = tile; most > 0 && t->value[0]; ++t)
+            assert_true(is_right(device, &problem, algo, NULL, &set, &expected, exact));
+        for (const clconv__tile *t = algo->tiles; most > 0 && t->value[0]; ++t)
             if (t->value[0] * t->value[1] >= least && t->value[0] * t->value[1] <= most) {
-                assert_true(is_right(device, &problem, t, &set, &expected, exact));
+                assert_true(is_right(device, &problem, algo, t, &set, &expected, exact));
                 ++tried;
             }
         assert_true(most == 0 || tried > 0);
@@ -254,8 +264,8 @@ static void test_gemm_mma_of_every_type(void **state) {
     emulate("emulated");
     for (size_t type = 0; type < COUNT_OF(types); ++type)
         for (size_t i = 0; i < COUNT_OF(cases); ++i) {
-            check_case(cases[i], types[type], SMALL_INTEGERS, 0, 0);
-            check_case(cases[i], types[type], REALS, 0, 0);
+            check_case(cases[i], &gathered, types[type], SMALL_INTEGERS, 0, 0);
+            check_case(cases[i], &gathered, types[type], REALS, 0, 0);
         }
 }
 
@@ -264,8 +274,26 @@ static void test_gemm_mma_of_every_layout(void **state) {
     (void)state;
     for (size_t e = 1; e < COUNT_OF(emulations); ++e) {
         emulate(emulations[e]);
-        check_case("mb2_g2_ic34ih6iw5_oc66kh2kw3_dh1dw0_ph1pw4rh0rw3_bias",
+        check_case("mb2_g2_ic34ih6iw5_oc66kh2kw3_dh1dw0_ph1pw4rh0rw3_bias", &gathered,
                    e % 2 ? CLCONV_F16 : CLCONV_BF16, SMALL_INTEGERS, 0, 0);
+    }
+}
+
+static void test_nhwc_mma_of_every_type(void **state) {
+    (void)state;
+    emulate("emulated");
+    for (size_t type = 0; type < COUNT_OF(types); ++type)
+        for (size_t i = 0; i < COUNT_OF(cases); ++i)
+            check_case(cases[i], &copied, types[type], i % 2 ? REALS : SMALL_INTEGERS, 0, 0);
+}
+
+/* Whose fragments are loaded from local memory word by word. */
+static void test_nhwc_mma_of_every_layout(void **state) {
+    (void)state;
+    for (size_t e = 1; e < COUNT_OF(emulations); ++e) {
+        emulate(emulations[e]);
+        check_case("mb2_ic33ih7iw9_oc15kh3kw3_ph1pw1", &copied, e % 2 ? CLCONV_F16 : CLCONV_BF16,
+                   SMALL_INTEGERS, 0, 0);
     }
 }
 
@@ -275,7 +303,40 @@ static const char large_case[] = "mb2_ic33ih17iw15_oc130kh1kw3_pw1_bias";
 static void test_gemm_mma_with_every_tile_of_few_warps(void **state) {
     (void)state;
     emulate("emulated");
-    check_case(large_case, CLCONV_F32, SMALL_INTEGERS, 0, 64 * 64);
+    check_case(large_case, &gathered, CLCONV_F32, SMALL_INTEGERS, 0, 64 * 64);
+}
+
+static void test_nhwc_mma_with_every_small_tile(void **state) {
+    (void)state;
+    emulate("emulated");
+    check_case(large_case, &copied, CLCONV_F16, SMALL_INTEGERS, 0, 64 * 64);
+}
+
+/* Steps of two vectors, whose exchanges are others, and eight warps. */
+static void test_nhwc_mma_with_a_shallow_tile(void **state) {
+    (void)state;
+    emulate("emulated");
+    check_case(large_case, &copied, CLCONV_F16, SMALL_INTEGERS, 128 * 256, 128 * 256);
+}
+
+/* A step that is longer than the reduction multiplies zeros only, not what infinities make of them.
+ */
+static void test_nhwc_mma_of_infinity(void **state) {
+    clconv_device *device = open_cpu();
+    clconv_problem problem = CLCONV_PROBLEM_INIT;
+    clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
+    clconv_plan *plan = NULL;
+    float input[3] = {1, INFINITY, -2}, weight = 2, output[3] = {0};
+    const clconv_host_tensors tensors = {.input = input, .weights = &weight, .output = output};
+    (void)state;
+    assert_int_equal(use_engine("emulated"), 0);
+    problem.input[2] = 3;
+    options.algorithm = "nhwc_mma_tf32";
+    assert_ok(clconv_plan_create(&plan, device, &problem, &options));
+    assert_ok(clconv_plan_run(plan, &tensors));
+    assert_true(output[0] == 2 && output[1] == INFINITY && output[2] == -4);
+    clconv_plan_destroy(plan);
+    clconv_device_destroy(device);
 }
 
 /* Those whose warps fill the small tiles that a CPU chooses; here, several in both directions. */
@@ -284,7 +345,7 @@ static void test_gemm_mma_of_large_warps(void **state) {
     (void)state;
     for (size_t e = 0; e < COUNT_OF(names); ++e) {
         emulate(names[e]);
-        check_case(large_case, CLCONV_BF16, SMALL_INTEGERS, 128 * 128, 128 * 128);
+        check_case(large_case, &gathered, CLCONV_BF16, SMALL_INTEGERS, 128 * 128, 128 * 128);
     }
 }
 
@@ -371,6 +432,11 @@ int main(void) {
         cmocka_unit_test_teardown(test_gemm_mma_of_every_layout, forget_engine),
         cmocka_unit_test_teardown(test_gemm_mma_with_every_tile_of_few_warps, forget_engine),
         cmocka_unit_test_teardown(test_gemm_mma_of_large_warps, forget_engine),
+        cmocka_unit_test_teardown(test_nhwc_mma_of_every_type, forget_engine),
+        cmocka_unit_test_teardown(test_nhwc_mma_of_every_layout, forget_engine),
+        cmocka_unit_test_teardown(test_nhwc_mma_with_every_small_tile, forget_engine),
+        cmocka_unit_test_teardown(test_nhwc_mma_with_a_shallow_tile, forget_engine),
+        cmocka_unit_test_teardown(test_nhwc_mma_of_infinity, forget_engine),
         cmocka_unit_test(test_tf32_bound_covers_the_rounding),
         cmocka_unit_test(test_tf32_bound_where_an_operand_overflows),
     };
