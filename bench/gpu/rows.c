@@ -3,16 +3,23 @@
  * the device's own clock.
  *
  *     gpu_rows [--device SELECTOR] [--batch N] [--type TYPE] [--direction DIRECTION] [--runs N]
- *              [--only ALGORITHM] LAYERS...
+ *              [--only ALGORITHM,...] [--tiles all] LAYERS...
  *
  * `clconv bench` times single calls as the host sees them; this is for a network's. Weights are
- * packed once, and the calls follow one another in one queue, so that the time from the end of one
- * to the end of the next is that of a call in the middle of a network, all its kernels included.
- * Prints a JSON array: for each layer and algorithm its seconds, one per run, or why there are
- * none. What is right is the verifier's question, not asked here.
+ * packed once, and the calls follow one another in one queue, behind a kernel that keeps the device
+ * busy until all are there: so the time from the end of one to the end of the next is what the
+ * device needs for a call in the middle of a network, all its kernels included. `wall` is what a
+ * call takes without that kernel and without events, when the host may be the slower one.
+ * Prints a JSON array: for each layer and algorithm, with --tiles all for each of its tiles, its
+ * seconds, one per run, or why there are none. What is right is the verifier's question, not asked
+ * here.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "clblast.h"
+
+#include "algo.h"
+#include "plan.h"
+#include "tuning.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +30,7 @@ enum { MOST_RUNS = 1000, WARM_UP = 3 };
 
 typedef struct settings {
     const char *device, *type, *direction, *only;
-    int batch, runs;
+    int batch, runs, has_tiles;
 } settings;
 
 typedef struct bench {
@@ -31,6 +38,8 @@ typedef struct bench {
     clconv_device *device;
     cl_context context;
     cl_command_queue queue;
+    cl_kernel delay;
+    cl_mem delay_result;
     int has_printed;
 } bench;
 
@@ -115,6 +124,35 @@ static void close_layer(layer *l) {
 
 /* ---- timing ---- */
 
+/* Goes around as often as it is told; what it sums cannot be foreseen. */
+static const char delay_source[] = "kernel void delay(uint turns, global uint *result) {\n"
+                                   "    uint x = turns;\n"
+                                   "    for (uint i = 0; i < turns; ++i)\n"
+                                   "        x = x * 1664525u + 1013904223u ^ x >> 7;\n"
+                                   "    *result = x;\n"
+                                   "}\n";
+
+/* Some milliseconds on a GPU. */
+static const cl_uint delay_turns = 1000000;
+
+static void open_delay(bench *b) {
+    const char *source = delay_source;
+    cl_device_id id;
+    cl_int code;
+    require_ok(clconv_device_opencl(b->device, &b->context, &id, &b->queue));
+    b->delay_result = clCreateBuffer(b->context, CL_MEM_READ_WRITE, sizeof(cl_uint), NULL, &code);
+    require(code == CL_SUCCESS, "clCreateBuffer failed");
+    cl_program program = clCreateProgramWithSource(b->context, 1, &source, NULL, &code);
+    require(code == CL_SUCCESS && clBuildProgram(program, 1, &id, "", NULL, NULL) == CL_SUCCESS,
+            "the kernel that waits does not build");
+    b->delay = clCreateKernel(program, "delay", &code);
+    require(code == CL_SUCCESS &&
+                clSetKernelArg(b->delay, 0, sizeof delay_turns, &delay_turns) == CL_SUCCESS &&
+                clSetKernelArg(b->delay, 1, sizeof b->delay_result, &b->delay_result) == CL_SUCCESS,
+            "clSetKernelArg failed");
+    clReleaseProgram(program);
+}
+
 static double end_of(cl_event event) {
     cl_ulong time = 0;
     require(clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof time, &time, NULL) ==
@@ -132,6 +170,7 @@ static double now(void) {
 /* What is timed: a plan with its tensors, or without one CLBlast. */
 typedef struct candidate {
     const char *name;
+    char tile[CLCONV_TILE_SIZE];
     clconv_plan *plan;
     clconv_tensors tensors;
 } candidate;
@@ -155,10 +194,17 @@ static double time_calls(double *seconds, const bench *b, const layer *l, const 
         enqueue(b, l, c, NULL);
     require(clFinish(b->queue) == CL_SUCCESS, "clFinish failed");
     const double begin = now();
+    for (int i = 0; i < b->o.runs; ++i)
+        enqueue(b, l, c, NULL);
+    require(clFinish(b->queue) == CL_SUCCESS, "clFinish failed");
+    const double wall = (now() - begin) / b->o.runs;
+    const size_t one = 1;
+    require(clEnqueueNDRangeKernel(b->queue, b->delay, 1, NULL, &one, &one, 0, NULL, NULL) ==
+                CL_SUCCESS,
+            "clEnqueueNDRangeKernel failed");
     for (int i = 0; i <= b->o.runs; ++i)
         enqueue(b, l, c, &events[i]);
     require(clFinish(b->queue) == CL_SUCCESS, "clFinish failed");
-    const double wall = (now() - begin) / (b->o.runs + 1);
     for (int i = 0; i < b->o.runs; ++i)
         seconds[i] = end_of(events[i + 1]) - end_of(events[i]);
     for (int i = 0; i <= b->o.runs; ++i)
@@ -180,7 +226,8 @@ static void print_times(const bench *b, const layer *l, const candidate *c, doub
         printf("%s%.9g", i ? ", " : "", seconds[i]);
     qsort(seconds, (size_t)b->o.runs, sizeof *seconds, ascending);
     const double median = seconds[b->o.runs / 2];
-    fprintf(stderr, "%-28s %-18s wall %10.1f us", l->problem.name, c->name, wall * 1e6);
+    fprintf(stderr, "%-28s %-18s %-12s wall %10.1f us", l->problem.name, c->name, c->tile,
+            wall * 1e6);
     if (median > 0) {
         const double gflops = clconv_problem_flops(&l->problem) / median * 1e-9;
         printf("], \"median\": %.9g, \"gflops\": %.6g}", median, gflops);
@@ -216,20 +263,28 @@ static void time_candidate(const bench *b, const layer *l, const candidate *c) {
     fflush(stdout);
 }
 
-static void run_row(bench *b, const layer *l, const char *algorithm) {
+/* The tile is NULL for the one with the smallest estimate. */
+static void run_row(bench *b, const layer *l, const clconv__algo *algo, const clconv__tile *tile) {
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
+    const clconv__choice choice = {algo, tile, NULL};
     candidate c = {
-        algorithm,
+        algo->name,
+        "",
         NULL,
         {.input = {l->input, 0}, .weights = {l->weights_memory, 0}, .output = {l->output, 0}}};
-    options.algorithm = algorithm;
-    begin_row(b, l, algorithm);
-    if (clconv_plan_create(&c.plan, b->device, &l->problem, &options)) {
+    options.algorithm = algo->name;
+    begin_row(b, l, algo->name);
+    if (tile) {
+        clconv__format_tile(c.tile, tile);
+        printf("\"tile\": \"%s\", ", c.tile);
+    }
+    if (clconv__plan_create(&c.plan, b->device, &l->problem, &options, tile ? &choice : NULL)) {
         printf("\"refusal\": ");
         print_message(clconv_last_message());
         putchar('}');
         return;
     }
+    printf("\"estimate\": %.6g, ", c.plan->seconds);
     if (!clconv_tensor_is_computed(&l->problem, CLCONV_WEIGHTS))
         require_ok(clconv_plan_pack_weights(c.plan, l->weights));
     size_t workspace = clconv_plan_workspace_size(c.plan);
@@ -239,6 +294,23 @@ static void run_row(bench *b, const layer *l, const char *algorithm) {
     if (workspace)
         clReleaseMemObject(c.tensors.workspace.memory);
     clconv_plan_destroy(c.plan);
+}
+
+static void run_tiles(bench *b, const layer *l, const clconv__algo *algo) {
+    const clconv__tile *tile = b->o.has_tiles ? algo->tiles : NULL;
+    if (!tile)
+        run_row(b, l, algo, NULL);
+    for (; tile && tile->value[0]; ++tile)
+        run_row(b, l, algo, tile);
+}
+
+/* Whether `only` names the row; NULL names all. */
+static int is_asked(const char *only, const char *name) {
+    const size_t length = strlen(name);
+    for (const char *at = only; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (strncmp(at, name, length) == 0 && (!at[length] || at[length] == ','))
+            return 1;
+    return !only;
 }
 
 /* Beside the library's own rows; a peer is not one of those among which a plan chooses. Where it
@@ -267,12 +339,11 @@ static void run_file(bench *b, const char *path) {
         if (!*line || *line == '#')
             continue;
         open_layer(&l, b, line);
-        for (size_t i = 0; i < clconv_algorithm_count(); ++i) {
-            const char *name = clconv_algorithm_name(i);
-            if (clconv_algorithm_is_for(b->device, name) &&
-                clconv_algorithm_computes(name, l.problem.direction) &&
-                (!b->o.only || strcmp(b->o.only, name) == 0))
-                run_row(b, &l, name);
+        for (size_t i = 0; i < clconv__algo_count; ++i) {
+            const clconv__algo *algo = clconv__algos[i];
+            if (clconv__algo_is_for(algo, b->device) &&
+                clconv__algo_computes(algo, l.problem.direction) && is_asked(b->o.only, algo->name))
+                run_tiles(b, &l, algo);
         }
         if (!b->o.only)
             run_clblast(b, &l);
@@ -295,6 +366,8 @@ static int read_settings(settings *o, int argc, char **argv) {
             o->direction = value;
         else if (strcmp(name, "only") == 0)
             o->only = value;
+        else if (strcmp(name, "tiles") == 0)
+            o->has_tiles = strcmp(value, "all") == 0;
         else if (strcmp(name, "batch") == 0)
             o->batch = atoi(value);
         else if (strcmp(name, "runs") == 0)
@@ -304,7 +377,8 @@ static int read_settings(settings *o, int argc, char **argv) {
     }
     require(first < argc && o->batch > 0 && o->runs > 0 && o->runs <= MOST_RUNS,
             "usage: gpu_rows [--device SELECTOR] [--batch N] [--type TYPE] "
-            "[--direction DIRECTION] [--runs 1..1000] [--only ALGORITHM] LAYERS...");
+            "[--direction DIRECTION] [--runs 1..1000] [--only ALGORITHM,...] [--tiles all] "
+            "LAYERS...");
     return first;
 }
 
@@ -313,11 +387,13 @@ int main(int argc, char **argv) {
         .o = {.device = "gpu", .type = "f32", .direction = "forward", .batch = 1, .runs = 20}};
     int first = read_settings(&b.o, argc, argv);
     require_ok(clconv_device_open(&b.device, b.o.device));
-    require_ok(clconv_device_opencl(b.device, &b.context, NULL, &b.queue));
+    open_delay(&b);
     printf("[");
     for (; first < argc; ++first)
         run_file(&b, argv[first]);
     printf("\n]\n");
+    clReleaseKernel(b.delay);
+    clReleaseMemObject(b.delay_result);
     clconv_device_destroy(b.device);
     return 0;
 }
