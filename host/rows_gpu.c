@@ -166,46 +166,41 @@ const clconv__algo clconv__row_winograd_gemm_4x4 = {
 
 /* ---- depthwise ---- */
 
-static const char *const depthwise_macros[] = {"LOCAL_W", "LOCAL_H", "ROWS", NULL};
+static const char *const depthwise_macros[] = {"ITEMS", "ROWS", "COLUMNS", NULL};
 static const clconv__tile depthwise_tiles[] = {
-    {{32, 8, 4}}, {{32, 4, 4}}, {{32, 4, 2}}, {{16, 8, 2}}, {{16, 4, 4}}, {{8, 8, 1}},
-    {{8, 4, 2}},  {{4, 4, 1}},  {{1, 1, 4}},  {{1, 1, 1}},  {{0}},
+    {{128, 7, 1}}, {{128, 14, 1}}, {{128, 7, 2}}, {{128, 4, 1}}, {{128, 4, 2}}, {{128, 2, 4}},
+    {{128, 2, 1}}, {{64, 7, 1}},   {{64, 1, 1}},  {{1, 4, 1}},   {{0}},
 };
 
-/* Floats of the input that a work-group reads. */
-static double depthwise_patch(const clconv__request *r, const clconv__tile *tile) {
-    const clconv_problem *p = r->problem;
-    const size_t height = (size_t)tile->value[1] * tile->value[2];
-    double patch_w = (double)(tile->value[0] - 1) * (double)p->stride[2] +
-                     (double)(p->kernel[2] - 1) * (double)p->dilation[2] + 1;
-    double patch_h = (double)(height - 1) * (double)p->stride[1] +
-                     (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
-    return patch_w * patch_h * (double)p->kernel[0];
+/* Tiles of one output channel of one picture. */
+static size_t depthwise_tiles_of_plane(const clconv__request *r, const clconv__tile *tile) {
+    return clconv__divide_up(r->g.output[2], tile->value[2]) *
+           clconv__divide_up(r->g.output[1], tile->value[1]) * r->g.output[0];
+}
+
+static int has_common_kernel(const clconv_problem *p) {
+    return p->kernel[0] == 1 && p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 &&
+           p->kernel[1] <= 7 && p->stride[1] == p->stride[2] && p->stride[1] <= 2 &&
+           p->dilation[1] == 1 && p->dilation[2] == 1;
 }
 
 static int launch_depthwise(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
     const clconv_device_info *info = &r->device->info;
     const clconv_problem *p = r->problem;
-    const unsigned *v = tile->value;
-    double bytes = depthwise_patch(r, tile) * sizeof(float);
-    if (bytes > (double)info->local_memory_size || v[0] * v[1] > info->max_work_group_size ||
-        v[0] > info->max_work_item_sizes[0] || v[1] > info->max_work_item_sizes[1])
-        return 0;
-    int is_common = p->kernel[1] == p->kernel[2] && p->kernel[1] % 2 && p->kernel[1] <= 7 &&
-                    p->stride[1] == p->stride[2] && p->stride[1] <= 2 && p->dilation[1] == 1 &&
-                    p->dilation[2] == 1;
-    if (is_common)
-        snprintf(l->options, sizeof l->options, " -DKERNEL=%zu -DSTRIDE=%zu", p->kernel[1],
+    const size_t items = tile->value[0];
+    const size_t tiles = depthwise_tiles_of_plane(r, tile) * p->groups;
+    const char *order = p->layout == CLCONV_NHWC ? " -DCHANNELS_LAST" : "";
+    if (has_common_kernel(p))
+        snprintf(l->options, sizeof l->options, "%s -DKERNEL=%zu -DSTRIDE=%zu", order, p->kernel[1],
                  p->stride[1]);
-    l->local_bytes = (size_t)bytes;
-    l->local[0] = v[0];
-    l->local[1] = v[1];
-    l->local[2] = 1;
-    l->global[0] =
-        clconv__divide_up(r->g.output[2], v[0]) * v[0] * r->g.output[0] * p->groups * p->batch;
-    l->global[1] = clconv__divide_up(r->g.output[1], (size_t)v[1] * v[2]) * v[1];
-    l->global[2] = 1;
-    return 1;
+    else
+        snprintf(l->options, sizeof l->options, "%s", order);
+    l->global[0] = clconv__divide_up(tiles, items) * items;
+    l->global[1] = r->g.out_per_group;
+    l->global[2] = p->batch;
+    l->local[0] = items;
+    l->local[1] = l->local[2] = 1;
+    return items <= info->max_work_group_size && items <= info->max_work_item_sizes[0];
 }
 
 static int refuses_depthwise(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
@@ -215,24 +210,36 @@ static int refuses_depthwise(char refusal[CLCONV_REFUSAL_SIZE], const clconv__re
     return clconv__refuses_types(refusal, r);
 }
 
-/* What memory or the multiplications take, whichever is longer, with what the borders waste. */
+/* Elements that a work-item reads. */
+static double depthwise_loads(const clconv__request *r, double rows, double columns) {
+    const clconv_problem *p = r->problem;
+    if (!has_common_kernel(p))
+        return rows * columns * (double)r->g.taps;
+    return ((rows - 1) * (double)p->stride[1] + (double)p->kernel[1]) *
+           ((columns - 1) * (double)p->stride[2] + (double)p->kernel[2]);
+}
+
+/*
+ * What memory or the instructions take, whichever is longer. The instructions were counted in what
+ * ptxas makes of it; of a work-item's loads few are under way at a time, so that it takes many to
+ * keep memory busy. On CPUs, it is slow with any tile.
+ */
 static double seconds_depthwise(const clconv__request *r, const clconv__tile *tile) {
-    const double enough_items = 128;
-    const clconv_device_info *info = &r->device->info;
-    const size_t items = (size_t)tile->value[0] * tile->value[1];
-    const size_t outputs = items * tile->value[2];
-    const unsigned units = info->compute_units ? info->compute_units : 1;
-    double groups = (double)(clconv__divide_up(r->g.output[2], tile->value[0]) * r->g.output[0]) *
-                    (double)clconv__divide_up(r->g.output[1], outputs / tile->value[0]) *
-                    (double)r->problem->groups * (double)r->problem->batch;
-    double rounds = groups < units ? 1 : groups / units;
-    double busy = rounds * (double)items < enough_items ? rounds * (double)items / enough_items : 1;
-    double bytes = (depthwise_patch(r, tile) + (double)(outputs * r->g.out_per_group)) *
-                   (double)clconv_type_size(r->problem->type);
-    double operations = 2.0 * (double)(outputs * r->g.out_per_group) * (double)r->g.taps;
-    double of_group = info->kind == CLCONV_KIND_GPU ? fmax(bytes / 2e10, operations / 1e11) / busy
-                                                    : operations / 1e9;
-    return 5e-6 + rounds * of_group;
+    const double of_item = 180, of_load = 5, of_output = 11, enough_items = 1024;
+    const clconv_problem *p = r->problem;
+    const double rows = tile->value[1], columns = tile->value[2];
+    if (r->device->info.kind != CLCONV_KIND_GPU)
+        return 5e-6 + clconv__seconds_at(r, 1e9, 1e9);
+    const double units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    double planes = (double)p->batch * (double)p->groups;
+    double outputs = (double)(r->g.pixels * r->g.out_per_group);
+    double items = planes * (double)(depthwise_tiles_of_plane(r, tile) * r->g.out_per_group);
+    double instructions = items * (of_item + of_load * depthwise_loads(r, rows, columns) +
+                                   rows * columns * (of_output + (double)r->g.taps));
+    double elements = planes * ((double)(r->g.input[0] * r->g.input[1] * r->g.input[2]) + outputs);
+    double bytes = elements * (double)clconv_type_size(p->type);
+    double busy = fmin(items / (units * enough_items), 1);
+    return 5e-6 + fmax(bytes / 2e10, instructions / 1.5e11) / (units * busy);
 }
 
 const clconv__algo clconv__row_depthwise = {

@@ -41,6 +41,9 @@ static const char *const cases[] = {
     "g3_ic51ih6iw7_oc45kh3kw3_ph1pw1",
     "g16_ic16ih15iw17_oc16kh3kw3_ph1pw1",
     "g5_ic5ih9iw9_oc15kh3kw3_sh2sw2_ph1pw1_bias_act=relu",
+    "g3_ic3ih9iw8_oc3kh3kw3_sh2sw1_ph1pw1",
+    "g4_mb2_ic4ih6iw7_oc4kh5kw5_ph2pw2_layout=nhwc_type=f16",
+    "g3_ic3id2ih5iw6_oc6kd1kh3kw3_sd2sh1sw1_pd1ph1pw1",
     /* one tap, where the input could be taken as a matrix if it lay right */
     "ic6ih5iw4_oc5kh1kw1_ph0pw0rh0rw2",
     "ic6ih5iw4_oc5kh1kw1_ph0pw0rh1rw0",

@@ -19,6 +19,12 @@ static const char *const cases[] = {
     "ic3ih6iw70_oc50kh3_ph1",
     "mb2_ic5ih5iw38_oc20kh3_sh1sw2_ph1_beta=1",
     "ic4ih3iw47_oc20kh1kw4_sw3_pw2_dw1",
+    /* one input channel per group: planes below a tile's size, several outputs of it, depth */
+    "g3_mb2_ic3ih17iw15_oc6kh5kw5_ph2pw2_bias",
+    "g5_mb2_ic5ih9iw10_oc5kh7kw7_sh2sw2_ph3pw3_layout=nhwc_act=relu",
+    "g2_ic2id3ih6iw7_oc4kd2kh3kw3_pd1ph1pw1_mode=convolution",
+    "g3_mb2_ic3id2ih3iw5_oc3kd1kh3kw3_sd2sh1sw1_pd1ph4pw4",
+    "g3_ic3ih9iw8_oc3kh3kw3_ph2pw2_dh1dw1_layout=nhwc_type=f16",
 };
 
 /* The plan's row with one tile alone; the plan is created anew with it. */
