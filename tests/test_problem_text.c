@@ -562,7 +562,7 @@ static void test_problem_parse_case_files(void **state) {
         const char *name;
         size_t layers;
     } networks[] = {{"resnet_50_v1_5", 23}, {"vgg_16", 9}, {"googlenet_v1", 51}, {"mobilenet", 20}};
-    static const char *const ours[] = {"tails", "padding", "dilated"};
+    static const char *const ours[] = {"tails", "padding", "dilated", "half"};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(networks); ++i)
         assert_int_equal(check_case_file(networks[i].name), networks[i].layers);
