@@ -70,6 +70,7 @@ typedef struct host_job {
     size_t strips;       /* per picture and group */
     size_t block;        /* taps at a time, */
     size_t columns;      /* and the elements that they read */
+    size_t panel;        /* elements of a register tile, where columns are gathered */
     size_t chunk;        /* groups of a piece of work */
     size_t parts;        /* a strip's channel blocks are split into so many pieces of work */
     const void *weights; /* as the caller has them */
@@ -125,33 +126,30 @@ static size_t tap_place(const host_job *job, size_t k) {
            row / w->out_step[1] * l->pitch + column / w->out_step[2];
 }
 
-/*
- * A kernel of one element reads rows in their order: they are joined to longer ones, as many as
- * divide the height.
- */
+/* A kernel of one element reads rows in their order: they are joined to one. */
 static void join_rows(clconv__walk *w) {
-    enum { LONGEST = 256 };
     for (int axis = 1; axis < CLCONV_SPATIAL_AXES; ++axis)
         if (w->taps[axis] != 1 || w->first[axis] != 0 || w->out_step[axis] != 1 ||
             w->count[axis] != w->extent[axis])
             return;
     if (w->x[1] != w->count[2] * w->x[2] || w->y[1] != (ptrdiff_t)w->count[2] * w->y[2])
         return;
-    size_t rows = smaller(w->count[1], LONGEST / w->count[2]);
-    while (rows > 1 && w->count[1] % rows)
-        --rows;
-    if (rows < 2)
-        return;
+    const size_t rows = w->count[1];
     w->count[2] = w->extent[2] = w->count[2] * rows;
-    w->count[1] = w->extent[1] = w->count[1] / rows;
+    w->count[1] = w->extent[1] = 1;
     w->x[1] *= rows;
     w->y[1] *= (ptrdiff_t)rows;
+}
+
+/* Results of a full register tile. */
+static size_t tile_width(const host_job *job) {
+    return job->tile->vectors * job->accumulator->lanes;
 }
 
 /* Results that a piece of work should have at least, so that its tiles are full. */
 static size_t full_strip(const host_job *job) {
     enum { TILES = 4 };
-    return TILES * job->tile->vectors * job->accumulator->lanes;
+    return TILES * tile_width(job);
 }
 
 /*
@@ -162,7 +160,7 @@ static void choose_band(host_job *job) {
     enum { LINES = 64 * 1024, SUMS = 64 * 1024, ROWS_HELD = 32, LEAST_ROWS = 4 };
     const clconv__walk *w = &job->w;
     lines own, *l = &own;
-    if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || !job->taps)
+    if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || job->taps <= w->channels)
         return;
     describe_lines(l, w);
     const size_t pitch = l->pitch, behind = l->behind[1];
@@ -195,12 +193,22 @@ static void choose_band(host_job *job) {
         job->p->type == CLCONV_F32 && l->phases[2] == 2 && w->out_step[2] == 2 && w->x[2] == 1;
 }
 
+/*
+ * Columns of the places of a register tile lie together, a panel, so that its vectors are aligned
+ * and stay in the first-level cache.
+ */
 static void choose_strips(host_job *job) {
-    const size_t lanes = job->accumulator->lanes;
-    job->strip = smaller(full_strip(job), clconv__round_up(job->pixels, lanes));
+    enum { COLUMNS = 64 * 1024, PANEL_TAPS = 128 };
+    const size_t width = tile_width(job), lanes = job->accumulator->lanes;
+    const size_t all = job->w.pictures * job->w.groups * job->pixels;
+    const size_t fair = larger(clconv__divide_up(all, job->wanted), width);
+    const size_t most = COLUMNS / PANEL_TAPS;
+    const size_t strips = clconv__divide_up(job->pixels, smaller(fair, most));
+    job->strip = clconv__round_up(clconv__divide_up(job->pixels, strips), lanes);
     job->strips = clconv__divide_up(job->pixels, job->strip);
-    job->block = TAP_BLOCK;
-    job->columns = TAP_BLOCK * job->strip;
+    job->block = PANEL_TAPS;
+    job->panel = PANEL_TAPS * width;
+    job->columns = clconv__divide_up(job->strip, width) * job->panel;
 }
 
 static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
@@ -436,42 +444,82 @@ static ptrdiff_t source_at(const clconv__walk *w, int axis, size_t out, size_t t
            (ptrdiff_t)tap * w->tap_step[axis];
 }
 
-/* One tap of one run: zeros in the padding, else input elements a stride apart. */
-static void gather_run(const host_job *job, char *to, size_t channel_offset, const size_t tap[],
-                       const run *r) {
+static void zero_rows(char *to, size_t rows, size_t pitch, size_t bytes) {
+    for (size_t row = 0; bytes && row < rows; ++row)
+        memset(to + row * pitch, 0, bytes);
+}
+
+/* A tap of one run in some channels: zeros in the padding, else input elements a stride apart. */
+static void gather_run(const host_job *job, char *to, size_t channel_offset, size_t channels,
+                       const size_t tap[], const run *r) {
     const clconv__walk *walk = &job->w;
     const size_t *x = walk->x, *extent = walk->extent;
-    size_t element = job->accumulator->element, stride = walk->out_step[2];
+    const size_t element = job->accumulator->element, stride = walk->out_step[2];
+    const size_t width = tile_width(job), pitch = width * element;
     ptrdiff_t d = source_at(walk, 0, r->d, tap[0]), h = source_at(walk, 1, r->h, tap[1]);
     ptrdiff_t w = source_at(walk, 2, r->w, tap[2]);
     size_t before = w < 0 ? smaller(clconv__divide_up((size_t)-w, stride), r->count) : 0;
     ptrdiff_t room = (ptrdiff_t)extent[2] - w;
     size_t end = room > 0 ? smaller(clconv__divide_up((size_t)room, stride), r->count) : 0;
     if (d < 0 || h < 0 || (size_t)d >= extent[0] || (size_t)h >= extent[1] || end <= before) {
-        memset(to, 0, r->count * element);
+        zero_rows(to, channels, pitch, r->count * element);
         return;
     }
     size_t first = channel_offset + r->outer * walk->x_outer + (size_t)d * x[0] + (size_t)h * x[1] +
                    (size_t)(w + (ptrdiff_t)(before * stride)) * x[2];
-    const clconv__area row = clconv__row_of(end - before, (ptrdiff_t)(stride * x[2]));
-    memset(to, 0, before * element);
-    job->type->input(to + before * element, job->source, first, &row, job->p->input_zero_point);
-    memset(to + end * element, 0, (r->count - end) * element);
+    const clconv__area a = {channels, end - before, (ptrdiff_t)walk->x_channel,
+                            (ptrdiff_t)(stride * x[2]), width};
+    zero_rows(to, channels, pitch, before * element);
+    job->type->input(to + before * element, job->source, first, &a, job->p->input_zero_point);
+    zero_rows(to + end * element, channels, pitch, (r->count - end) * element);
 }
 
-static void gather_columns(const host_job *job, const piece *w, size_t group_at, size_t from,
-                           size_t taps) {
-    size_t element = job->accumulator->element;
-    for (size_t k = 0; k < taps; ++k) {
-        char *to = w->columns + k * job->strip * element;
+/* All taps of a run. A kernel of one element takes all channels at once. */
+static void gather_taps(const host_job *job, char *to, size_t group_at, size_t from, size_t taps,
+                        const run *r) {
+    const size_t line = tile_width(job) * job->accumulator->element;
+    const size_t step = job->taps == job->w.channels ? taps : 1;
+    for (size_t k = 0; k < taps; k += step) {
         size_t rest = from + k, tap[CLCONV_SPATIAL_AXES];
         for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; --axis) {
             tap[axis] = rest % job->w.taps[axis];
             rest /= job->w.taps[axis];
         }
-        for (size_t i = 0; i < w->run_count; ++i)
-            gather_run(job, to + w->runs[i].at * element, group_at + rest * job->w.x_channel, tap,
-                       &w->runs[i]);
+        gather_run(job, to + k * line, group_at + rest * job->w.x_channel, step, tap, r);
+    }
+}
+
+/* Vectors of the next register tile. */
+static size_t next_tile(const host_job *job, size_t left) {
+    const size_t most = job->tile->vectors;
+    return left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
+}
+
+/* What of a run lies between two places. */
+static run cut_run(const run *r, size_t from, size_t end) {
+    run part = *r;
+    part.at = from;
+    part.w += from - r->at;
+    part.count = smaller(r->at + r->count, end) - from;
+    return part;
+}
+
+/* Runs are cut where panels end. */
+static void gather_columns(const host_job *job, const piece *w, size_t group_at, size_t from,
+                           size_t taps) {
+    const size_t element = job->accumulator->element;
+    const run *r = w->runs;
+    char *panel = w->columns;
+    for (size_t left = w->vectors, vectors, first = 0, end; left; left -= vectors, first = end) {
+        vectors = next_tile(job, left);
+        end = smaller(first + vectors * job->accumulator->lanes, w->places);
+        for (size_t at = first; at < end;) {
+            const run part = cut_run(r, at, end);
+            gather_taps(job, panel + (at - first) * element, group_at, from, taps, &part);
+            at += part.count;
+            r += at == r->at + r->count;
+        }
+        panel += job->panel * element;
     }
 }
 
@@ -490,17 +538,18 @@ static void fill_columns(const host_job *job, const piece *w, size_t group, size
 static void multiply_blocks(const host_job *job, const piece *w, size_t group, size_t first,
                             size_t from, size_t taps) {
     const size_t element = job->accumulator->element, rows = job->tile->rows;
-    const size_t lanes = job->accumulator->lanes, most = job->tile->vectors;
+    const size_t lanes = job->accumulator->lanes;
     const char *packed = job->packed +
                          (group * job->channel_blocks + first) * job->taps * rows * element +
                          from * rows * element;
-    for (size_t left = w->vectors, at = 0, vectors; left; left -= vectors, at += vectors * lanes) {
-        vectors = left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
+    size_t at = 0, tile = 0;
+    for (size_t left = w->vectors, vectors; left; left -= vectors, at += vectors * lanes, ++tile) {
+        const char *columns = w->columns + (job->band ? at : tile * job->panel) * element;
+        vectors = next_tile(job, left);
         for (size_t b = 0; b < w->held; ++b)
-            job->tile->multiply[vectors - 1](taps, packed + b * job->taps * rows * element,
-                                             w->columns + at * element, job->taps_at, from > 0,
-                                             w->sums + (b * rows * job->strip + at) * element,
-                                             job->strip);
+            job->tile->multiply[vectors - 1](
+                taps, packed + b * job->taps * rows * element, columns, job->taps_at, from > 0,
+                w->sums + (b * rows * job->strip + at) * element, job->strip);
     }
 }
 
@@ -637,7 +686,7 @@ static void compute(host_job *job) {
             job->line_parts[k] =
                 find_part(&job->w, 2, first_met(job, 2, 0) + (ptrdiff_t)k, job->lines.pitch);
         for (size_t k = 0; k < job->block; ++k)
-            job->taps_at[k] = job->band ? tap_place(job, k) : k * job->strip;
+            job->taps_at[k] = job->band ? tap_place(job, k) : k * tile_width(job);
         clconv__parallel_for(count_pieces(job), do_piece, job);
     } else {
         *job->failed = 1;
