@@ -8,7 +8,8 @@
  * or mostly padding, and in the gradient of the weights, each tap's column is gathered. Every
  * direction, type, layout, stride and epilogue goes the same way: walk.h says what meets what,
  * filling converts to the accumulator type, storing converts back. In the gradient of the weights
- * these are the pixels, and the gradient of the output is packed in their stead.
+ * these are the pixels, and the gradient of the output is packed in their stead. Short sums are
+ * made where the results are, if these are accumulators side by side.
  */
 #include "arithmetic.h"
 #include "host_bias.h"
@@ -80,6 +81,7 @@ typedef struct host_job {
     void *result;
     clconv__epilogue epilogue; /* without the rows that it adds */
     int adds;                  /* there are such rows */
+    int in_place;              /* sums are made where the results are */
     int splits;                /* split_rows serves both column phases */
     line_part *line_parts;     /* for each column phase, */
     size_t *taps_at;           /* and for each tap of a block its first element in the columns */
@@ -96,6 +98,16 @@ static size_t larger(size_t a, size_t b) {
 
 static void *aligned(size_t bytes) {
     return aligned_alloc(ALIGNMENT, clconv__divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
+}
+
+/* Whether results of a channel are accumulators side by side, and nothing is added to them. */
+static int lies_together(const host_job *job) {
+    const clconv__walk *w = &job->w;
+    const size_t *count = w->count;
+    return job->type->stores_sums && w->y_row > 0 && w->y[2] == 1 && w->outer == 1 &&
+           (count[1] == 1 || w->y[1] == (ptrdiff_t)count[2]) &&
+           (count[0] == 1 || w->y[0] == (ptrdiff_t)(count[1] * count[2])) &&
+           !job->p->has_residual && clconv__scalars_of(job->p).beta == 0;
 }
 
 static void describe_lines(lines *l, const clconv__walk *w) {
@@ -206,8 +218,8 @@ static void choose_strips(host_job *job) {
     const size_t strips = clconv__divide_up(job->pixels, smaller(fair, most));
     job->strip = clconv__round_up(clconv__divide_up(job->pixels, strips), lanes);
     job->strips = clconv__divide_up(job->pixels, job->strip);
-    job->block = PANEL_TAPS;
-    job->panel = PANEL_TAPS * width;
+    job->block = larger(smaller(PANEL_TAPS, job->taps), 1);
+    job->panel = job->block * width;
     job->columns = clconv__divide_up(job->strip, width) * job->panel;
 }
 
@@ -229,6 +241,8 @@ static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
     choose_band(job);
     if (!job->band)
         choose_strips(job);
+    job->in_place = job->block >= job->taps && lies_together(job) &&
+                    (!job->band || job->lines.pitch == job->w.count[2]);
     const size_t strips = job->strips * job->w.pictures;
     job->chunk = clconv__divide_up(job->w.groups, clconv__divide_up(2 * job->wanted, strips));
     /* Each part fills its columns anew. */
@@ -307,7 +321,9 @@ typedef struct piece {
     run *runs;
     size_t run_count;
     line_part *row_parts; /* for each row phase of a band */
-    char *columns, *sums, *scratch;
+    char *columns, *own_sums, *scratch;
+    char *sums;   /* of the blocks held: own ones, or in place, */
+    size_t pitch; /* and the elements between channels */
 } piece;
 
 static size_t count_pieces(const host_job *job) {
@@ -534,11 +550,43 @@ static void fill_columns(const host_job *job, const piece *w, size_t group, size
         gather_columns(job, w, group_at, from, taps);
 }
 
+/* Of a run's first place. */
+static size_t result_at(const host_job *job, const piece *w, size_t group, size_t row,
+                        const run *r) {
+    const clconv__walk *walk = &job->w;
+    return (size_t)(walk->y_first + (ptrdiff_t)w->picture * walk->y_picture +
+                    (ptrdiff_t)group * walk->y_group + (ptrdiff_t)row * walk->y_row +
+                    (ptrdiff_t)r->outer * walk->y_outer + (ptrdiff_t)r->d * walk->y[0] +
+                    (ptrdiff_t)r->h * walk->y[1] + (ptrdiff_t)r->w * walk->y[2]);
+}
+
+static void choose_sums(piece *w, const host_job *job, size_t group, size_t first) {
+    w->sums = w->own_sums;
+    w->pitch = job->strip;
+    if (!job->in_place)
+        return;
+    w->pitch = (size_t)job->w.y_row;
+    w->sums = (char *)job->result + result_at(job, w, group, first * job->tile->rows, w->runs) *
+                                        job->accumulator->element;
+}
+
+/* A tile that is not full of results, where sums are made in place: the results are copied. */
+static void multiply_aside(const host_job *job, const piece *w, size_t vectors, const char *packed,
+                           const char *columns, char *sums, size_t rows, size_t places) {
+    const size_t element = job->accumulator->element, width = vectors * job->accumulator->lanes;
+    job->tile->multiply[vectors - 1](job->taps, packed, columns, job->taps_at, 0, w->own_sums,
+                                     width);
+    clconv__host_kernels()->copy_rows(rows, smaller(places, width) * element, sums,
+                                      (ptrdiff_t)(w->pitch * element), w->own_sums,
+                                      (ptrdiff_t)(width * element));
+}
+
 /* Tiles of places outermost: what they read stays in the first-level cache. */
 static void multiply_blocks(const host_job *job, const piece *w, size_t group, size_t first,
                             size_t from, size_t taps) {
     const size_t element = job->accumulator->element, rows = job->tile->rows;
     const size_t lanes = job->accumulator->lanes;
+    const size_t results = smaller(rows, job->w.rows - first * rows);
     const char *packed = job->packed +
                          (group * job->channel_blocks + first) * job->taps * rows * element +
                          from * rows * element;
@@ -546,10 +594,14 @@ static void multiply_blocks(const host_job *job, const piece *w, size_t group, s
     for (size_t left = w->vectors, vectors; left; left -= vectors, at += vectors * lanes, ++tile) {
         const char *columns = w->columns + (job->band ? at : tile * job->panel) * element;
         vectors = next_tile(job, left);
-        for (size_t b = 0; b < w->held; ++b)
-            job->tile->multiply[vectors - 1](
-                taps, packed + b * job->taps * rows * element, columns, job->taps_at, from > 0,
-                w->sums + (b * rows * job->strip + at) * element, job->strip);
+        if (job->in_place && (w->places - at < vectors * lanes || results < rows))
+            multiply_aside(job, w, vectors, packed, columns, w->sums + at * element, results,
+                           w->places - at);
+        else
+            for (size_t b = 0; b < w->held; ++b)
+                job->tile->multiply[vectors - 1](
+                    taps, packed + b * job->taps * rows * element, columns, job->taps_at, from > 0,
+                    w->sums + (b * rows * w->pitch + at) * element, w->pitch);
     }
 }
 
@@ -573,48 +625,48 @@ static void add_to_run(const host_job *job, const piece *w, char *sums, size_t f
 }
 
 /* The rows of a band are stored at once. */
-static void store_channel(const host_job *job, const piece *w, char *sums, ptrdiff_t row_offset,
-                          size_t channel) {
-    const clconv__walk *walk = &job->w;
-    const clconv__area one = clconv__row_of(1, 1);
+static void store_runs(const host_job *job, const piece *w, char *sums, size_t group, size_t row,
+                       clconv__epilogue *e) {
     const size_t rows = job->band && !job->adds ? w->run_count : 1;
-    clconv__epilogue e = job->epilogue;
-    if (job->bias) {
-        job->type->output(w->scratch, job->bias, channel, &one, 0);
-        e.bias = w->scratch;
-    }
-    if (!job->adds)
-        clconv__apply_epilogue(job->type->accumulator, sums, w->places, &e);
     for (const run *r = w->runs; r < w->runs + w->run_count; r += rows) {
-        const clconv__area a = {rows, r->count, walk->y[1], walk->y[2], job->lines.pitch};
+        const clconv__area a = {rows, r->count, job->w.y[1], job->w.y[2], job->lines.pitch};
+        const size_t first = result_at(job, w, group, row, r);
         char *from = sums + r->at * job->accumulator->element;
-        const size_t first = (size_t)(row_offset + (ptrdiff_t)r->outer * walk->y_outer +
-                                      (ptrdiff_t)r->d * walk->y[0] + (ptrdiff_t)r->h * walk->y[1] +
-                                      (ptrdiff_t)r->w * walk->y[2]);
         if (job->adds)
-            add_to_run(job, w, from, first, r->count, &e);
+            add_to_run(job, w, from, first, r->count, e);
         job->type->store(job->result, first, &a, from);
     }
 }
 
+static void store_channel(const host_job *job, const piece *w, char *sums, size_t group,
+                          size_t row) {
+    const clconv__area one = clconv__row_of(1, 1);
+    clconv__epilogue e = job->epilogue;
+    if (job->bias) {
+        job->type->output(w->scratch, job->bias, group * job->w.rows + row, &one, 0);
+        e.bias = w->scratch;
+    }
+    if (!job->adds)
+        clconv__apply_epilogue(job->type->accumulator, sums, w->places, &e);
+    if (!job->in_place)
+        store_runs(job, w, sums, group, row, &e);
+}
+
 static void store_blocks(const host_job *job, const piece *w, size_t group, size_t first_block) {
-    const clconv__walk *walk = &job->w;
     const size_t rows = job->tile->rows, first = first_block * rows;
-    const size_t count = smaller(w->held * rows, walk->rows - first);
-    const ptrdiff_t group_offset =
-        walk->y_first + (ptrdiff_t)w->picture * walk->y_picture + (ptrdiff_t)group * walk->y_group;
+    const size_t count = smaller(w->held * rows, job->w.rows - first);
     for (size_t row = 0; row < count; ++row)
-        store_channel(job, w, w->sums + row * job->strip * job->accumulator->element,
-                      group_offset + (ptrdiff_t)(first + row) * walk->y_row,
-                      group * walk->rows + first + row);
+        store_channel(job, w, w->sums + row * w->pitch * job->accumulator->element, group,
+                      first + row);
 }
 
 /* ---- pieces of work ---- */
 
 /* Columns of all taps are filled once, and then the sums of one channel block held at a time. */
-static void do_group(const host_job *job, const piece *w, size_t group) {
+static void do_group(const host_job *job, piece *w, size_t group) {
     for (size_t b = w->first_block; b < w->first_block + w->blocks; b += w->held) {
         size_t from = 0;
+        choose_sums(w, job, group, b);
         do {
             const size_t taps = smaller(job->block, job->taps - from);
             if (b == w->first_block)
@@ -632,12 +684,13 @@ static void do_piece(void *context, size_t index) {
     piece w = find_piece(job, index);
     if (!w.blocks)
         return;
-    w.sums = aligned(w.held * job->tile->rows * line);
+    w.own_sums =
+        aligned(job->tile->rows * (job->in_place ? tile_width(job) * element : w.held * line));
     w.columns = aligned(job->columns * element);
     w.scratch = aligned(ALIGNMENT + 2 * line);
     w.runs = malloc(job->strip * sizeof *w.runs);
     w.row_parts = malloc((job->lines.phases[1] + 1) * sizeof *w.row_parts);
-    if (w.sums && w.columns && w.scratch && w.runs && w.row_parts) {
+    if (w.own_sums && w.columns && w.scratch && w.runs && w.row_parts) {
         if (job->band)
             find_band(&w, job);
         else
@@ -653,7 +706,7 @@ static void do_piece(void *context, size_t index) {
     free(w.runs);
     free(w.scratch);
     free(w.columns);
-    free(w.sums);
+    free(w.own_sums);
 }
 
 /* ---- the row ---- */
