@@ -8,7 +8,8 @@
  * or mostly padding, and in the gradient of the weights, each tap's column is gathered. Every
  * direction, type, layout, stride and epilogue goes the same way: walk.h says what meets what,
  * filling converts to the accumulator type, storing converts back. In the gradient of the weights
- * these are the pixels, and the gradient of the output is packed in their stead.
+ * these are the pixels, and the gradient of the output is packed in their stead. Short sums are
+ * made where the results are, if these are accumulators side by side.
  */
 #include "arithmetic.h"
 #include "host_bias.h"
@@ -70,6 +71,7 @@ typedef struct host_job {
     size_t strips;       /* per picture and group */
     size_t block;        /* taps at a time, */
     size_t columns;      /* and the elements that they read */
+    size_t panel;        /* elements of a register tile, where columns are gathered */
     size_t chunk;        /* groups of a piece of work */
     size_t parts;        /* a strip's channel blocks are split into so many pieces of work */
     const void *weights; /* as the caller has them */
@@ -79,6 +81,7 @@ typedef struct host_job {
     void *result;
     clconv__epilogue epilogue; /* without the rows that it adds */
     int adds;                  /* there are such rows */
+    int in_place;              /* sums are made where the results are */
     int splits;                /* split_rows serves both column phases */
     line_part *line_parts;     /* for each column phase, */
     size_t *taps_at;           /* and for each tap of a block its first element in the columns */
@@ -95,6 +98,16 @@ static size_t larger(size_t a, size_t b) {
 
 static void *aligned(size_t bytes) {
     return aligned_alloc(ALIGNMENT, clconv__divide_up(bytes ? bytes : 1, ALIGNMENT) * ALIGNMENT);
+}
+
+/* Whether results of a channel are accumulators side by side, and nothing is added to them. */
+static int lies_together(const host_job *job) {
+    const clconv__walk *w = &job->w;
+    const size_t *count = w->count;
+    return job->type->stores_sums && w->y_row > 0 && w->y[2] == 1 && w->outer == 1 &&
+           (count[1] == 1 || w->y[1] == (ptrdiff_t)count[2]) &&
+           (count[0] == 1 || w->y[0] == (ptrdiff_t)(count[1] * count[2])) &&
+           !job->p->has_residual && clconv__scalars_of(job->p).beta == 0;
 }
 
 static void describe_lines(lines *l, const clconv__walk *w) {
@@ -125,33 +138,30 @@ static size_t tap_place(const host_job *job, size_t k) {
            row / w->out_step[1] * l->pitch + column / w->out_step[2];
 }
 
-/*
- * A kernel of one element reads rows in their order: they are joined to longer ones, as many as
- * divide the height.
- */
+/* A kernel of one element reads rows in their order: they are joined to one. */
 static void join_rows(clconv__walk *w) {
-    enum { LONGEST = 256 };
     for (int axis = 1; axis < CLCONV_SPATIAL_AXES; ++axis)
         if (w->taps[axis] != 1 || w->first[axis] != 0 || w->out_step[axis] != 1 ||
             w->count[axis] != w->extent[axis])
             return;
     if (w->x[1] != w->count[2] * w->x[2] || w->y[1] != (ptrdiff_t)w->count[2] * w->y[2])
         return;
-    size_t rows = smaller(w->count[1], LONGEST / w->count[2]);
-    while (rows > 1 && w->count[1] % rows)
-        --rows;
-    if (rows < 2)
-        return;
+    const size_t rows = w->count[1];
     w->count[2] = w->extent[2] = w->count[2] * rows;
-    w->count[1] = w->extent[1] = w->count[1] / rows;
+    w->count[1] = w->extent[1] = 1;
     w->x[1] *= rows;
     w->y[1] *= (ptrdiff_t)rows;
+}
+
+/* Results of a full register tile. */
+static size_t tile_width(const host_job *job) {
+    return job->tile->vectors * job->accumulator->lanes;
 }
 
 /* Results that a piece of work should have at least, so that its tiles are full. */
 static size_t full_strip(const host_job *job) {
     enum { TILES = 4 };
-    return TILES * job->tile->vectors * job->accumulator->lanes;
+    return TILES * tile_width(job);
 }
 
 /*
@@ -162,7 +172,7 @@ static void choose_band(host_job *job) {
     enum { LINES = 64 * 1024, SUMS = 64 * 1024, ROWS_HELD = 32, LEAST_ROWS = 4 };
     const clconv__walk *w = &job->w;
     lines own, *l = &own;
-    if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || !job->taps)
+    if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || job->taps <= w->channels)
         return;
     describe_lines(l, w);
     const size_t pitch = l->pitch, behind = l->behind[1];
@@ -195,12 +205,22 @@ static void choose_band(host_job *job) {
         job->p->type == CLCONV_F32 && l->phases[2] == 2 && w->out_step[2] == 2 && w->x[2] == 1;
 }
 
+/*
+ * Columns of the places of a register tile lie together, a panel, so that its vectors are aligned
+ * and stay in the first-level cache.
+ */
 static void choose_strips(host_job *job) {
-    const size_t lanes = job->accumulator->lanes;
-    job->strip = smaller(full_strip(job), clconv__round_up(job->pixels, lanes));
+    enum { COLUMNS = 64 * 1024, PANEL_TAPS = 128 };
+    const size_t width = tile_width(job), lanes = job->accumulator->lanes;
+    const size_t all = job->w.pictures * job->w.groups * job->pixels;
+    const size_t fair = larger(clconv__divide_up(all, job->wanted), width);
+    const size_t most = COLUMNS / PANEL_TAPS;
+    const size_t strips = clconv__divide_up(job->pixels, smaller(fair, most));
+    job->strip = clconv__round_up(clconv__divide_up(job->pixels, strips), lanes);
     job->strips = clconv__divide_up(job->pixels, job->strip);
-    job->block = TAP_BLOCK;
-    job->columns = TAP_BLOCK * job->strip;
+    job->block = larger(smaller(PANEL_TAPS, job->taps), 1);
+    job->panel = job->block * width;
+    job->columns = clconv__divide_up(job->strip, width) * job->panel;
 }
 
 static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
@@ -221,6 +241,8 @@ static void describe(host_job *job, const clconv_plan *plan, size_t phase) {
     choose_band(job);
     if (!job->band)
         choose_strips(job);
+    job->in_place = job->block >= job->taps && lies_together(job) &&
+                    (!job->band || job->lines.pitch == job->w.count[2]);
     const size_t strips = job->strips * job->w.pictures;
     job->chunk = clconv__divide_up(job->w.groups, clconv__divide_up(2 * job->wanted, strips));
     /* Each part fills its columns anew. */
@@ -299,7 +321,9 @@ typedef struct piece {
     run *runs;
     size_t run_count;
     line_part *row_parts; /* for each row phase of a band */
-    char *columns, *sums, *scratch;
+    char *columns, *own_sums, *scratch;
+    char *sums;   /* of the blocks held: own ones, or in place, */
+    size_t pitch; /* and the elements between channels */
 } piece;
 
 static size_t count_pieces(const host_job *job) {
@@ -436,42 +460,82 @@ static ptrdiff_t source_at(const clconv__walk *w, int axis, size_t out, size_t t
            (ptrdiff_t)tap * w->tap_step[axis];
 }
 
-/* One tap of one run: zeros in the padding, else input elements a stride apart. */
-static void gather_run(const host_job *job, char *to, size_t channel_offset, const size_t tap[],
-                       const run *r) {
+static void zero_rows(char *to, size_t rows, size_t pitch, size_t bytes) {
+    for (size_t row = 0; bytes && row < rows; ++row)
+        memset(to + row * pitch, 0, bytes);
+}
+
+/* A tap of one run in some channels: zeros in the padding, else input elements a stride apart. */
+static void gather_run(const host_job *job, char *to, size_t channel_offset, size_t channels,
+                       const size_t tap[], const run *r) {
     const clconv__walk *walk = &job->w;
     const size_t *x = walk->x, *extent = walk->extent;
-    size_t element = job->accumulator->element, stride = walk->out_step[2];
+    const size_t element = job->accumulator->element, stride = walk->out_step[2];
+    const size_t width = tile_width(job), pitch = width * element;
     ptrdiff_t d = source_at(walk, 0, r->d, tap[0]), h = source_at(walk, 1, r->h, tap[1]);
     ptrdiff_t w = source_at(walk, 2, r->w, tap[2]);
     size_t before = w < 0 ? smaller(clconv__divide_up((size_t)-w, stride), r->count) : 0;
     ptrdiff_t room = (ptrdiff_t)extent[2] - w;
     size_t end = room > 0 ? smaller(clconv__divide_up((size_t)room, stride), r->count) : 0;
     if (d < 0 || h < 0 || (size_t)d >= extent[0] || (size_t)h >= extent[1] || end <= before) {
-        memset(to, 0, r->count * element);
+        zero_rows(to, channels, pitch, r->count * element);
         return;
     }
     size_t first = channel_offset + r->outer * walk->x_outer + (size_t)d * x[0] + (size_t)h * x[1] +
                    (size_t)(w + (ptrdiff_t)(before * stride)) * x[2];
-    const clconv__area row = clconv__row_of(end - before, (ptrdiff_t)(stride * x[2]));
-    memset(to, 0, before * element);
-    job->type->input(to + before * element, job->source, first, &row, job->p->input_zero_point);
-    memset(to + end * element, 0, (r->count - end) * element);
+    const clconv__area a = {channels, end - before, (ptrdiff_t)walk->x_channel,
+                            (ptrdiff_t)(stride * x[2]), width};
+    zero_rows(to, channels, pitch, before * element);
+    job->type->input(to + before * element, job->source, first, &a, job->p->input_zero_point);
+    zero_rows(to + end * element, channels, pitch, (r->count - end) * element);
 }
 
-static void gather_columns(const host_job *job, const piece *w, size_t group_at, size_t from,
-                           size_t taps) {
-    size_t element = job->accumulator->element;
-    for (size_t k = 0; k < taps; ++k) {
-        char *to = w->columns + k * job->strip * element;
+/* All taps of a run. A kernel of one element takes all channels at once. */
+static void gather_taps(const host_job *job, char *to, size_t group_at, size_t from, size_t taps,
+                        const run *r) {
+    const size_t line = tile_width(job) * job->accumulator->element;
+    const size_t step = job->taps == job->w.channels ? taps : 1;
+    for (size_t k = 0; k < taps; k += step) {
         size_t rest = from + k, tap[CLCONV_SPATIAL_AXES];
         for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; --axis) {
             tap[axis] = rest % job->w.taps[axis];
             rest /= job->w.taps[axis];
         }
-        for (size_t i = 0; i < w->run_count; ++i)
-            gather_run(job, to + w->runs[i].at * element, group_at + rest * job->w.x_channel, tap,
-                       &w->runs[i]);
+        gather_run(job, to + k * line, group_at + rest * job->w.x_channel, step, tap, r);
+    }
+}
+
+/* Vectors of the next register tile. */
+static size_t next_tile(const host_job *job, size_t left) {
+    const size_t most = job->tile->vectors;
+    return left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
+}
+
+/* What of a run lies between two places. */
+static run cut_run(const run *r, size_t from, size_t end) {
+    run part = *r;
+    part.at = from;
+    part.w += from - r->at;
+    part.count = smaller(r->at + r->count, end) - from;
+    return part;
+}
+
+/* Runs are cut where panels end. */
+static void gather_columns(const host_job *job, const piece *w, size_t group_at, size_t from,
+                           size_t taps) {
+    const size_t element = job->accumulator->element;
+    const run *r = w->runs;
+    char *panel = w->columns;
+    for (size_t left = w->vectors, vectors, first = 0, end; left; left -= vectors, first = end) {
+        vectors = next_tile(job, left);
+        end = smaller(first + vectors * job->accumulator->lanes, w->places);
+        for (size_t at = first; at < end;) {
+            const run part = cut_run(r, at, end);
+            gather_taps(job, panel + (at - first) * element, group_at, from, taps, &part);
+            at += part.count;
+            r += at == r->at + r->count;
+        }
+        panel += job->panel * element;
     }
 }
 
@@ -486,21 +550,58 @@ static void fill_columns(const host_job *job, const piece *w, size_t group, size
         gather_columns(job, w, group_at, from, taps);
 }
 
+/* Of a run's first place. */
+static size_t result_at(const host_job *job, const piece *w, size_t group, size_t row,
+                        const run *r) {
+    const clconv__walk *walk = &job->w;
+    return (size_t)(walk->y_first + (ptrdiff_t)w->picture * walk->y_picture +
+                    (ptrdiff_t)group * walk->y_group + (ptrdiff_t)row * walk->y_row +
+                    (ptrdiff_t)r->outer * walk->y_outer + (ptrdiff_t)r->d * walk->y[0] +
+                    (ptrdiff_t)r->h * walk->y[1] + (ptrdiff_t)r->w * walk->y[2]);
+}
+
+static void choose_sums(piece *w, const host_job *job, size_t group, size_t first) {
+    w->sums = w->own_sums;
+    w->pitch = job->strip;
+    if (!job->in_place)
+        return;
+    w->pitch = (size_t)job->w.y_row;
+    w->sums = (char *)job->result + result_at(job, w, group, first * job->tile->rows, w->runs) *
+                                        job->accumulator->element;
+}
+
+/* A tile that is not full of results, where sums are made in place: the results are copied. */
+static void multiply_aside(const host_job *job, const piece *w, size_t vectors, const char *packed,
+                           const char *columns, char *sums, size_t rows, size_t places) {
+    const size_t element = job->accumulator->element, width = vectors * job->accumulator->lanes;
+    job->tile->multiply[vectors - 1](job->taps, packed, columns, job->taps_at, 0, w->own_sums,
+                                     width);
+    clconv__host_kernels()->copy_rows(rows, smaller(places, width) * element, sums,
+                                      (ptrdiff_t)(w->pitch * element), w->own_sums,
+                                      (ptrdiff_t)(width * element));
+}
+
 /* Tiles of places outermost: what they read stays in the first-level cache. */
 static void multiply_blocks(const host_job *job, const piece *w, size_t group, size_t first,
                             size_t from, size_t taps) {
     const size_t element = job->accumulator->element, rows = job->tile->rows;
-    const size_t lanes = job->accumulator->lanes, most = job->tile->vectors;
+    const size_t lanes = job->accumulator->lanes;
+    const size_t results = smaller(rows, job->w.rows - first * rows);
     const char *packed = job->packed +
                          (group * job->channel_blocks + first) * job->taps * rows * element +
                          from * rows * element;
-    for (size_t left = w->vectors, at = 0, vectors; left; left -= vectors, at += vectors * lanes) {
-        vectors = left >= 2 * most ? most : left > most ? (left + 1) / 2 : left;
-        for (size_t b = 0; b < w->held; ++b)
-            job->tile->multiply[vectors - 1](taps, packed + b * job->taps * rows * element,
-                                             w->columns + at * element, job->taps_at, from > 0,
-                                             w->sums + (b * rows * job->strip + at) * element,
-                                             job->strip);
+    size_t at = 0, tile = 0;
+    for (size_t left = w->vectors, vectors; left; left -= vectors, at += vectors * lanes, ++tile) {
+        const char *columns = w->columns + (job->band ? at : tile * job->panel) * element;
+        vectors = next_tile(job, left);
+        if (job->in_place && (w->places - at < vectors * lanes || results < rows))
+            multiply_aside(job, w, vectors, packed, columns, w->sums + at * element, results,
+                           w->places - at);
+        else
+            for (size_t b = 0; b < w->held; ++b)
+                job->tile->multiply[vectors - 1](
+                    taps, packed + b * job->taps * rows * element, columns, job->taps_at, from > 0,
+                    w->sums + (b * rows * w->pitch + at) * element, w->pitch);
     }
 }
 
@@ -524,48 +625,48 @@ static void add_to_run(const host_job *job, const piece *w, char *sums, size_t f
 }
 
 /* The rows of a band are stored at once. */
-static void store_channel(const host_job *job, const piece *w, char *sums, ptrdiff_t row_offset,
-                          size_t channel) {
-    const clconv__walk *walk = &job->w;
-    const clconv__area one = clconv__row_of(1, 1);
+static void store_runs(const host_job *job, const piece *w, char *sums, size_t group, size_t row,
+                       clconv__epilogue *e) {
     const size_t rows = job->band && !job->adds ? w->run_count : 1;
-    clconv__epilogue e = job->epilogue;
-    if (job->bias) {
-        job->type->output(w->scratch, job->bias, channel, &one, 0);
-        e.bias = w->scratch;
-    }
-    if (!job->adds)
-        clconv__apply_epilogue(job->type->accumulator, sums, w->places, &e);
     for (const run *r = w->runs; r < w->runs + w->run_count; r += rows) {
-        const clconv__area a = {rows, r->count, walk->y[1], walk->y[2], job->lines.pitch};
+        const clconv__area a = {rows, r->count, job->w.y[1], job->w.y[2], job->lines.pitch};
+        const size_t first = result_at(job, w, group, row, r);
         char *from = sums + r->at * job->accumulator->element;
-        const size_t first = (size_t)(row_offset + (ptrdiff_t)r->outer * walk->y_outer +
-                                      (ptrdiff_t)r->d * walk->y[0] + (ptrdiff_t)r->h * walk->y[1] +
-                                      (ptrdiff_t)r->w * walk->y[2]);
         if (job->adds)
-            add_to_run(job, w, from, first, r->count, &e);
+            add_to_run(job, w, from, first, r->count, e);
         job->type->store(job->result, first, &a, from);
     }
 }
 
+static void store_channel(const host_job *job, const piece *w, char *sums, size_t group,
+                          size_t row) {
+    const clconv__area one = clconv__row_of(1, 1);
+    clconv__epilogue e = job->epilogue;
+    if (job->bias) {
+        job->type->output(w->scratch, job->bias, group * job->w.rows + row, &one, 0);
+        e.bias = w->scratch;
+    }
+    if (!job->adds)
+        clconv__apply_epilogue(job->type->accumulator, sums, w->places, &e);
+    if (!job->in_place)
+        store_runs(job, w, sums, group, row, &e);
+}
+
 static void store_blocks(const host_job *job, const piece *w, size_t group, size_t first_block) {
-    const clconv__walk *walk = &job->w;
     const size_t rows = job->tile->rows, first = first_block * rows;
-    const size_t count = smaller(w->held * rows, walk->rows - first);
-    const ptrdiff_t group_offset =
-        walk->y_first + (ptrdiff_t)w->picture * walk->y_picture + (ptrdiff_t)group * walk->y_group;
+    const size_t count = smaller(w->held * rows, job->w.rows - first);
     for (size_t row = 0; row < count; ++row)
-        store_channel(job, w, w->sums + row * job->strip * job->accumulator->element,
-                      group_offset + (ptrdiff_t)(first + row) * walk->y_row,
-                      group * walk->rows + first + row);
+        store_channel(job, w, w->sums + row * w->pitch * job->accumulator->element, group,
+                      first + row);
 }
 
 /* ---- pieces of work ---- */
 
 /* Columns of all taps are filled once, and then the sums of one channel block held at a time. */
-static void do_group(const host_job *job, const piece *w, size_t group) {
+static void do_group(const host_job *job, piece *w, size_t group) {
     for (size_t b = w->first_block; b < w->first_block + w->blocks; b += w->held) {
         size_t from = 0;
+        choose_sums(w, job, group, b);
         do {
             const size_t taps = smaller(job->block, job->taps - from);
             if (b == w->first_block)
@@ -583,12 +684,13 @@ static void do_piece(void *context, size_t index) {
     piece w = find_piece(job, index);
     if (!w.blocks)
         return;
-    w.sums = aligned(w.held * job->tile->rows * line);
+    w.own_sums =
+        aligned(job->tile->rows * (job->in_place ? tile_width(job) * element : w.held * line));
     w.columns = aligned(job->columns * element);
     w.scratch = aligned(ALIGNMENT + 2 * line);
     w.runs = malloc(job->strip * sizeof *w.runs);
     w.row_parts = malloc((job->lines.phases[1] + 1) * sizeof *w.row_parts);
-    if (w.sums && w.columns && w.scratch && w.runs && w.row_parts) {
+    if (w.own_sums && w.columns && w.scratch && w.runs && w.row_parts) {
         if (job->band)
             find_band(&w, job);
         else
@@ -604,7 +706,7 @@ static void do_piece(void *context, size_t index) {
     free(w.runs);
     free(w.scratch);
     free(w.columns);
-    free(w.sums);
+    free(w.own_sums);
 }
 
 /* ---- the row ---- */
@@ -637,7 +739,7 @@ static void compute(host_job *job) {
             job->line_parts[k] =
                 find_part(&job->w, 2, first_met(job, 2, 0) + (ptrdiff_t)k, job->lines.pitch);
         for (size_t k = 0; k < job->block; ++k)
-            job->taps_at[k] = job->band ? tap_place(job, k) : k * job->strip;
+            job->taps_at[k] = job->band ? tap_place(job, k) : k * tile_width(job);
         clconv__parallel_for(count_pieces(job), do_piece, job);
     } else {
         *job->failed = 1;

@@ -76,12 +76,12 @@ DEFINE_SCATTER(scatter_bf16, uint16_t, float, 0, clconv__f64_to_bf16)
 DEFINE_SCATTER(scatter_s32, int32_t, int32_t, 1, SAME)
 
 const clconv__host_type clconv__host_types[] = {
-    [CLCONV_F32] = {CLCONV__ACC_F32, gather_f32, gather_f32, gather_f32, scatter_f32},
-    [CLCONV_F64] = {CLCONV__ACC_F64, gather_f64, gather_f64, gather_f64, scatter_f64},
-    [CLCONV_F16] = {CLCONV__ACC_F32, gather_f16, gather_f16, gather_f16, scatter_f16},
-    [CLCONV_BF16] = {CLCONV__ACC_F32, gather_bf16, gather_bf16, gather_bf16, scatter_bf16},
-    [CLCONV_S8] = {CLCONV__ACC_S32, gather_s8, gather_s8, gather_s32, scatter_s32},
-    [CLCONV_U8] = {CLCONV__ACC_S32, gather_u8, gather_s8, gather_s32, scatter_s32},
+    [CLCONV_F32] = {CLCONV__ACC_F32, 1, gather_f32, gather_f32, gather_f32, scatter_f32},
+    [CLCONV_F64] = {CLCONV__ACC_F64, 1, gather_f64, gather_f64, gather_f64, scatter_f64},
+    [CLCONV_F16] = {CLCONV__ACC_F32, 0, gather_f16, gather_f16, gather_f16, scatter_f16},
+    [CLCONV_BF16] = {CLCONV__ACC_F32, 0, gather_bf16, gather_bf16, gather_bf16, scatter_bf16},
+    [CLCONV_S8] = {CLCONV__ACC_S32, 1, gather_s8, gather_s8, gather_s32, scatter_s32},
+    [CLCONV_U8] = {CLCONV__ACC_S32, 1, gather_u8, gather_s8, gather_s32, scatter_s32},
 };
 
 /* ---- epilogue: on one row of accumulators ---- */

@@ -27,6 +27,7 @@ typedef void clconv__scatter_area(void *to, size_t first, const clconv__area *a,
 /** Functions of one type of problem. */
 typedef struct clconv__host_type {
     int accumulator; /* CLCONV__ACC_..., index of the register tile */
+    int stores_sums; /* results are accumulators */
     clconv__gather_area *input, *weights, *output;
     clconv__scatter_area *store;
 } clconv__host_type;
