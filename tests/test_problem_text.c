@@ -532,7 +532,7 @@ static void test_problem_format_longest_text_fits(void **state) {
 
 /* ---- case files ---- */
 
-static size_t check_case_file(const char *name) {
+static size_t check_case_file(const char *name, bool is_published) {
     char path[1024], line[512];
     size_t count = 0;
     snprintf(path, sizeof path, "%s/tests/cases/%s.txt", CLCONV_SOURCE_DIR, name);
@@ -545,7 +545,7 @@ static size_t check_case_file(const char *name) {
             continue;
         clconv_problem problem = parsed(line);
         char text[CLCONV_PROBLEM_TEXT_SIZE];
-        assert_int_equal(problem.batch, 1);
+        assert_true(problem.batch == 1 || !is_published);
         assert_round_trip(&problem);
         assert_ok(clconv_problem_format(text, sizeof text, &problem));
         if (problem.groups == 1)
@@ -565,9 +565,9 @@ static void test_problem_parse_case_files(void **state) {
     static const char *const ours[] = {"tails", "padding", "dilated", "half"};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(networks); ++i)
-        assert_int_equal(check_case_file(networks[i].name), networks[i].layers);
+        assert_int_equal(check_case_file(networks[i].name, true), networks[i].layers);
     for (size_t i = 0; i < COUNT_OF(ours); ++i)
-        assert_true(check_case_file(ours[i]) > 0);
+        assert_true(check_case_file(ours[i], false) > 0);
 }
 
 int main(void) {
