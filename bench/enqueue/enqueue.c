@@ -4,8 +4,8 @@
  *
  *     enqueue [SELECTOR]
  *
- * A driver's threads that wake up meanwhile, and the kernels that they run, count unless they have to
- * wait: chrt -f 5 taskset -c 0 enqueue.
+ * A driver's threads that wake up meanwhile, and the kernels that they run, count unless they have
+ * to wait: chrt -f 5 taskset -c 0 enqueue.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "clconv.h"
