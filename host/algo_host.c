@@ -5,11 +5,11 @@
  *
  * Columns are mostly the padded lines of a band of rows: every tap reads them at a place of its
  * own, so that an element is copied once however many taps meet it. Where lines would be too long
- * or mostly padding, and in the gradient of the weights, each tap's column is gathered. Every
- * direction, type, layout, stride and epilogue goes the same way: walk.h says what meets what,
- * filling converts to the accumulator type, storing converts back. In the gradient of the weights
- * these are the pixels, and the gradient of the output is packed in their stead. Short sums are
- * made where the results are, if these are accumulators side by side.
+ * or mostly padding, for kernels of one element, and in the gradient of the weights, each tap's
+ * column is gathered. Every direction, type, layout, stride and epilogue goes the same way: walk.h
+ * says what meets what, filling converts to the accumulator type, storing converts back. In the
+ * gradient of the weights these are the pixels, and the gradient of the output is packed in their
+ * stead. Short sums are made where the results are, if these are accumulators side by side.
  */
 #include "arithmetic.h"
 #include "host_bias.h"
