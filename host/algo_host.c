@@ -5,11 +5,11 @@
  *
  * Columns are mostly the padded lines of a band of rows: every tap reads them at a place of its
  * own, so that an element is copied once however many taps meet it. Where lines would be too long
- * or mostly padding, and in the gradient of the weights, each tap's column is gathered. Every
- * direction, type, layout, stride and epilogue goes the same way: walk.h says what meets what,
- * filling converts to the accumulator type, storing converts back. In the gradient of the weights
- * these are the pixels, and the gradient of the output is packed in their stead. Short sums are
- * made where the results are, if these are accumulators side by side.
+ * or mostly padding, for kernels of one element, and in the gradient of the weights, each tap's
+ * column is gathered. Every direction, type, layout, stride and epilogue goes the same way: walk.h
+ * says what meets what, filling converts to the accumulator type, storing converts back. In the
+ * gradient of the weights these are the pixels, and the gradient of the output is packed in their
+ * stead. Short sums are made where the results are, if these are accumulators side by side.
  */
 #include "arithmetic.h"
 #include "host_bias.h"
@@ -44,7 +44,8 @@ typedef struct line_part {
  * The padded lines of a band: [channel][tap of depth][row phase][column phase][row][column]. The
  * phases are as many as the steps between results, so that neighbours of a phase are a step apart
  * in the source, and the results of a band read one tap's elements one behind the other: at `pitch`
- * per row. Phases that meet no tap are left out.
+ * per row. Phases that meet no tap are left out. Parted lines have a phase for each tap of a row
+ * instead: more is copied, but nothing lies between the rows of results.
  */
 typedef struct lines {
     size_t reach[CLCONV_SPATIAL_AXES];  /* from the first element that a result meets to the last */
@@ -53,6 +54,9 @@ typedef struct lines {
     size_t taps;                        /* of a channel */
     size_t pitch;
     size_t phase, plane; /* elements of a column phase, and of a tap of depth */
+    size_t band;         /* rows of results */
+    size_t channels;     /* that are summed at a time */
+    int is_parted;
 } lines;
 
 typedef struct host_job {
@@ -110,7 +114,7 @@ static int lies_together(const host_job *job) {
            !job->p->has_residual && clconv__scalars_of(job->p).beta == 0;
 }
 
-static void describe_lines(lines *l, const clconv__walk *w) {
+static void describe_lines(lines *l, const clconv__walk *w, int is_parted) {
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         const ptrdiff_t step = w->tap_step[axis];
         l->reach[axis] = (w->taps[axis] - 1) * (size_t)(step < 0 ? -step : step);
@@ -118,6 +122,11 @@ static void describe_lines(lines *l, const clconv__walk *w) {
         l->behind[axis] = l->reach[axis] / w->out_step[axis];
     }
     l->taps = w->taps[0] * w->taps[1] * w->taps[2];
+    l->is_parted = is_parted;
+    if (is_parted) {
+        l->phases[2] = w->taps[2];
+        l->behind[2] = 0;
+    }
     l->pitch = w->count[2] + l->behind[2];
 }
 
@@ -127,14 +136,19 @@ static size_t tap_at(const host_job *job, int axis, size_t tap) {
     return step < 0 ? job->lines.reach[axis] - tap * (size_t)-step : tap * (size_t)step;
 }
 
+/* Where column phase `k` begins behind the first element that a result meets. */
+static size_t phase_at(const host_job *job, size_t k) {
+    return job->lines.is_parted ? tap_at(job, 2, k) : k;
+}
+
 /* Where tap `k` of a block begins to read for the first result of a band. */
 static size_t tap_place(const host_job *job, size_t k) {
     const clconv__walk *w = &job->w;
     const lines *l = &job->lines;
-    const size_t rest = k / w->taps[2], row = tap_at(job, 1, rest % w->taps[1]),
-                 column = tap_at(job, 2, k % w->taps[2]);
-    return rest / w->taps[1] * l->plane +
-           (row % w->out_step[1] * l->phases[2] + column % w->out_step[2]) * l->phase +
+    const size_t rest = k / w->taps[2], row = tap_at(job, 1, rest % w->taps[1]);
+    const size_t column = l->is_parted ? 0 : tap_at(job, 2, k % w->taps[2]);
+    const size_t phase = l->is_parted ? k % w->taps[2] : column % w->out_step[2];
+    return rest / w->taps[1] * l->plane + (row % w->out_step[1] * l->phases[2] + phase) * l->phase +
            row / w->out_step[1] * l->pitch + column / w->out_step[2];
 }
 
@@ -168,41 +182,75 @@ static size_t full_strip(const host_job *job) {
  * Chooses bands whose lines and sums stay in the second-level cache, and how many channels are
  * summed at a time. None where lines are too long, or mostly read in vain.
  */
-static void choose_band(host_job *job) {
+static void fit_band(const host_job *job, lines *l) {
     enum { LINES = 64 * 1024, SUMS = 64 * 1024, ROWS_HELD = 32, LEAST_ROWS = 4 };
     const clconv__walk *w = &job->w;
-    lines own, *l = &own;
-    if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || job->taps <= w->channels)
-        return;
-    describe_lines(l, w);
     const size_t pitch = l->pitch, behind = l->behind[1];
     /* Of all channels. Steps may be any number, and their product wrap around. */
     const size_t rows = LINES / pitch / w->taps[0] / l->phases[1] / l->phases[2];
     const size_t wish = smaller(w->count[1], LEAST_ROWS) + behind;
-    const size_t most = smaller(smaller(TAP_BLOCK / l->taps, rows / wish), w->channels);
-    const size_t channels = larger(most, 1);
-    if (rows / channels <= behind || (pitch > 2 * w->count[2] && w->count[1] > 1))
+    /* Parted lines are longer in all, and should stay in the first-level cache, too. */
+    const size_t block = l->is_parted && job->taps > TAP_BLOCK ? TAP_BLOCK / 2 : TAP_BLOCK;
+    const size_t most = smaller(smaller(block / l->taps, rows / wish), w->channels);
+    l->band = 0;
+    l->channels = larger(most, 1);
+    if (rows / l->channels <= behind || (pitch > 2 * w->count[2] && w->count[1] > 1))
         return;
-    const size_t held = channels < w->channels ? job->channel_blocks * job->tile->rows : ROWS_HELD;
+    const int is_whole = l->channels == w->channels;
+    const size_t held = is_whole ? ROWS_HELD : job->channel_blocks * job->tile->rows;
     const size_t sums = larger(SUMS / held, full_strip(job));
-    const size_t fit = smaller(rows / channels - behind, larger(sums / pitch, 1));
+    const size_t fit = smaller(rows / l->channels - behind, larger(sums / pitch, 1));
     const size_t all = w->pictures * w->groups * w->count[0] * w->count[1];
     const size_t fair =
         larger(clconv__divide_up(all, job->wanted), clconv__divide_up(full_strip(job), pitch));
     size_t bands = clconv__divide_up(w->count[1], smaller(fit, fair));
     if (bands > job->wanted) /* none works alone in the end */
         bands = clconv__round_up(bands, job->wanted);
-    job->band = clconv__divide_up(w->count[1], bands);
-    l->phase = (job->band + behind) * pitch;
+    l->band = clconv__divide_up(w->count[1], bands);
+}
+
+/*
+ * Multiplications of vectors that a plane costs; to copy a vector takes as long as so many. What
+ * lies between the rows of results is multiplied in vain, and copied.
+ */
+static double band_cost(const host_job *job, const lines *l) {
+    enum { OF_COPY = 16 };
+    const clconv__walk *w = &job->w;
+    const size_t vectors =
+        clconv__divide_up(w->count[1], l->band) *
+        clconv__divide_up((l->band - 1) * l->pitch + w->count[2], job->accumulator->lanes);
+    const int in_place =
+        l->channels == w->channels && l->pitch == w->count[2] && lies_together(job);
+    const double filled =
+        (double)w->channels * (double)w->out_step[2] * (double)(l->is_parted ? w->taps[2] : 1);
+    const double rows = (double)w->rows, stored = in_place ? 0 : rows;
+    return (double)vectors * ((double)job->taps * rows + OF_COPY * (filled + stored));
+}
+
+static void choose_band(host_job *job) {
+    const clconv__walk *w = &job->w;
+    lines own, parted, *l = &own;
+    if (job->p->direction == CLCONV_BACKWARD_WEIGHTS || job->taps <= w->channels)
+        return;
+    describe_lines(&own, w, 0);
+    fit_band(job, &own);
+    if (!own.band)
+        return;
+    describe_lines(&parted, w, 1);
+    fit_band(job, &parted);
+    if (parted.band && band_cost(job, &parted) < band_cost(job, &own))
+        l = &parted;
+    l->phase = (l->band + l->behind[1]) * l->pitch;
     l->plane = l->phases[1] * l->phases[2] * l->phase;
-    job->strip = clconv__round_up(job->band * pitch, job->accumulator->lanes);
-    job->strips = clconv__divide_up(w->count[1], job->band) * w->count[0];
-    job->block = channels * l->taps;
+    job->band = l->band;
+    job->strip = clconv__round_up(l->band * l->pitch, job->accumulator->lanes);
+    job->strips = clconv__divide_up(w->count[1], l->band) * w->count[0];
+    job->block = l->channels * l->taps;
     /* Sums of whole vectors read on behind the last line. */
-    job->columns = channels * w->taps[0] * l->plane + job->accumulator->lanes;
-    job->lines = own;
-    job->splits =
-        job->p->type == CLCONV_F32 && l->phases[2] == 2 && w->out_step[2] == 2 && w->x[2] == 1;
+    job->columns = l->channels * w->taps[0] * l->plane + job->accumulator->lanes;
+    job->lines = *l;
+    job->splits = job->p->type == CLCONV_F32 && !l->is_parted && l->phases[2] == 2 &&
+                  w->out_step[2] == 2 && w->x[2] == 1;
 }
 
 /*
@@ -434,14 +482,14 @@ static void gather_rows(const host_job *job, char *to, size_t plane_at, const li
 }
 
 /* The padding is zero already: it is at the same place in every channel and group of a piece. */
-static void gather_lines(const host_job *job, const piece *w, size_t group_at, size_t from,
-                         size_t taps) {
+static void gather_lines(const host_job *job, const piece *w, size_t group_at, size_t block) {
     const clconv__walk *walk = &job->w;
-    const size_t plane_bytes = job->lines.plane * job->accumulator->element;
-    const size_t phase_bytes = plane_bytes / job->lines.phases[1];
-    size_t c = from / job->lines.taps;
+    const lines *l = &job->lines;
+    const size_t plane_bytes = l->plane * job->accumulator->element;
+    const size_t phase_bytes = l->phases[2] * l->phase * job->accumulator->element;
+    const size_t first = block * l->channels, end = smaller(first + l->channels, walk->channels);
     char *to = w->columns;
-    for (const size_t end = c + taps / job->lines.taps; c < end; ++c)
+    for (size_t c = first; c < end; ++c)
         for (size_t tap = 0; tap < walk->taps[0]; ++tap, to += plane_bytes) {
             const ptrdiff_t d = first_met(job, 0, w->runs->d) + (ptrdiff_t)tap_at(job, 0, tap);
             const size_t plane_at = group_at + c * walk->x_channel + (size_t)d * walk->x[0];
@@ -541,13 +589,13 @@ static void gather_columns(const host_job *job, const piece *w, size_t group_at,
 
 /* ---- multiplying ---- */
 
-static void fill_columns(const host_job *job, const piece *w, size_t group, size_t from,
-                         size_t taps) {
+static void fill_columns(const host_job *job, const piece *w, size_t group, size_t block) {
+    const size_t from = block * job->block;
     const size_t group_at = w->picture * job->w.x_picture + group * job->w.x_group;
     if (job->band)
-        gather_lines(job, w, group_at, from, taps);
+        gather_lines(job, w, group_at, block);
     else
-        gather_columns(job, w, group_at, from, taps);
+        gather_columns(job, w, group_at, from, smaller(job->block, job->taps - from));
 }
 
 /* Of a run's first place. */
@@ -665,14 +713,13 @@ static void store_blocks(const host_job *job, const piece *w, size_t group, size
 /* Columns of all taps are filled once, and then the sums of one channel block held at a time. */
 static void do_group(const host_job *job, piece *w, size_t group) {
     for (size_t b = w->first_block; b < w->first_block + w->blocks; b += w->held) {
-        size_t from = 0;
+        size_t block = 0, from = 0;
         choose_sums(w, job, group, b);
         do {
-            const size_t taps = smaller(job->block, job->taps - from);
             if (b == w->first_block)
-                fill_columns(job, w, group, from, taps);
-            multiply_blocks(job, w, group, b, from, taps);
-            from += taps;
+                fill_columns(job, w, group, block);
+            multiply_blocks(job, w, group, b, from, smaller(job->block, job->taps - from));
+            from = ++block * job->block;
         } while (from < job->taps);
         store_blocks(job, w, group, b);
     }
@@ -736,8 +783,8 @@ static void compute(host_job *job) {
     job->taps_at = malloc(job->block * sizeof *job->taps_at);
     if (job->line_parts && job->taps_at) {
         for (size_t k = 0; k < phases; ++k)
-            job->line_parts[k] =
-                find_part(&job->w, 2, first_met(job, 2, 0) + (ptrdiff_t)k, job->lines.pitch);
+            job->line_parts[k] = find_part(
+                &job->w, 2, first_met(job, 2, 0) + (ptrdiff_t)phase_at(job, k), job->lines.pitch);
         for (size_t k = 0; k < job->block; ++k)
             job->taps_at[k] = job->band ? tap_place(job, k) : k * tile_width(job);
         clconv__parallel_for(count_pieces(job), do_piece, job);
