@@ -94,11 +94,16 @@ static const clconv__engine *engine_of(const clconv__request *r) {
     return clconv__device_engine(r->device, r->problem->type, NULL);
 }
 
-/* Work-items copy whole rows of vectors, 8 of which have the same exchanges as the next. */
-static int fits(const nhwc_shape *s, const clconv_device_info *info) {
-    const size_t rows = s->items / s->vecs;
-    return s->items <= info->max_work_group_size && s->items <= info->max_work_item_sizes[0] &&
-           INPUT_PIXELS <= info->max_work_group_size &&
+/*
+ * Work-items copy whole rows of vectors, 8 of which have the same exchanges as the next. Where the
+ * lanes have registers, they have twice as many sums as in gemm_tiled.cl, because nothing that is
+ * fetched passes through them; lanes of dpas have not.
+ */
+static int fits(const nhwc_shape *s, const clconv_device_info *info, const clconv__engine *engine) {
+    const size_t rows = s->items / s->vecs, lanes = engine->lanes[0] * engine->lanes[1];
+    const size_t most_sums = engine->item * engine->item * (lanes >= 32 ? 2 : 1);
+    return s->tile_m * s->tile_n / s->items <= most_sums && s->items <= info->max_work_group_size &&
+           s->items <= info->max_work_item_sizes[0] && INPUT_PIXELS <= info->max_work_group_size &&
            INPUT_PIXELS <= info->max_work_item_sizes[0] && s->stages >= LEAST_STAGES &&
            s->local_bytes <= info->local_memory_size && rows % 8 == 0 && s->tile_m % rows == 0 &&
            s->tile_n % rows == 0 && s->tile_m / WARPS_M % FRAGMENT == 0 &&
@@ -120,7 +125,7 @@ int clconv__launch_nhwc_mma(clconv__launch *l, const clconv__request *r, const c
     l->global[1] = s.parts;
     l->global[2] = 1;
     l->step = s.steps;
-    return fits(&s, &r->device->info);
+    return fits(&s, &r->device->info, engine);
 }
 
 /* Of a work-group on an NVIDIA H200; on CPUs it is of no use. */
