@@ -189,7 +189,7 @@ static int launch_depthwise(clconv__launch *l, const clconv__request *r, const c
     const clconv_problem *p = r->problem;
     const size_t items = tile->value[0];
     const size_t tiles = depthwise_tiles_of_plane(r, tile) * p->groups;
-    const int is_large = has_common_kernel(p) && p->kernel[1] > 5; /* with two columns it spills */
+    const int is_large = has_common_kernel(p) && p->kernel[1] > 5; /* more sums spill */
     const char *order = p->layout == CLCONV_NHWC ? " -DCHANNELS_LAST" : "";
     if (has_common_kernel(p))
         snprintf(l->options, sizeof l->options, "%s -DKERNEL=%zu -DSTRIDE=%zu", order, p->kernel[1],
@@ -202,7 +202,7 @@ static int launch_depthwise(clconv__launch *l, const clconv__request *r, const c
     l->local[0] = items;
     l->local[1] = l->local[2] = 1;
     return items <= info->max_work_group_size && items <= info->max_work_item_sizes[0] &&
-           !(is_large && tile->value[2] > 1);
+           !(is_large && tile->value[1] * tile->value[2] > 4);
 }
 
 static int refuses_depthwise(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
