@@ -110,6 +110,17 @@ static int fits(const nhwc_shape *s, const clconv_device_info *info, const clcon
            s->tile_n / (s->warps / WARPS_M) % FRAGMENT == 0;
 }
 
+/* Some devices take no more groups than this in dimensions but the first. */
+enum { MOST_PICTURES = 65535 };
+
+/* Whether the copy can be addressed, and its pictures counted. */
+static int can_copy(const nhwc_shape *s, const clconv_problem *p) {
+    double bytes = (double)p->groups * (double)p->batch * (double)s->vectors * VEC_BYTES;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        bytes *= (double)s->extent[axis];
+    return bytes < 0x1p62 && (double)p->groups * (double)p->batch <= MOST_PICTURES;
+}
+
 int clconv__launch_nhwc_mma(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
     const clconv__engine *engine = engine_of(r);
     char of_engine[CLCONV__ENGINE_OPTIONS_SIZE];
@@ -125,7 +136,7 @@ int clconv__launch_nhwc_mma(clconv__launch *l, const clconv__request *r, const c
     l->global[1] = s.parts;
     l->global[2] = 1;
     l->step = s.steps;
-    return fits(&s, &r->device->info, engine);
+    return can_copy(&s, r->problem) && fits(&s, &r->device->info, engine);
 }
 
 /* Of a work-group on an NVIDIA H200; on CPUs it is of no use. */

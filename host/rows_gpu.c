@@ -201,7 +201,9 @@ static int launch_depthwise(clconv__launch *l, const clconv__request *r, const c
     l->global[2] = p->batch;
     l->local[0] = items;
     l->local[1] = l->local[2] = 1;
+    const size_t most_groups = 65535; /* of some devices, in dimensions but the first */
     return items <= info->max_work_group_size && items <= info->max_work_item_sizes[0] &&
+           p->batch <= most_groups && r->g.out_per_group <= most_groups &&
            !(is_large && tile->value[1] * tile->value[2] > 4);
 }
 
