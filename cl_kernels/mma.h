@@ -184,7 +184,7 @@ static inline uint float_to_tf32(float value) {
  */
 #if ENGINE == PTX_K16 && !EMULATED
 static inline void copy_vector(local uint4 *to, global const uint4 *from, int is_there) {
-    __asm__ volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+    __asm__ volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;"
                      :
                      : "r"((uint)(size_t)to), "l"((ulong)(size_t)from), "r"(is_there ? 16 : 0)
                      : "memory");

@@ -42,6 +42,7 @@
 #define FETCH_M (TILE_M * VECS / ITEMS)
 #define FETCH_N (TILE_N * VECS / ITEMS)
 #define STAGE   ((TILE_M + TILE_N) * VECS)
+#define DEPTH   (MMA_WORDS / VEC_WORDS) /* of a fragment, in vectors */
 /* Floats between rows of sums on their way out: those of a warp's lanes then lie in several banks. */
 #define SUMS_ROW   (WARP_N + 8)
 #define VEC_VALUES (VEC_WORDS * PAIR)
@@ -49,6 +50,22 @@
 /* Vectors of a pixel's channels, of one group. */
 static inline index_t vectors_of(geometry g) {
     return (g.in_per_group + VEC_VALUES - 1) / VEC_VALUES;
+}
+
+/*
+ * Vector `index` of the reduction: which of the kernel's taps it is of, and which of the pixel's. As many
+ * as are read at a time run over all taps before the next do, so that a pixel is read again soon, from the
+ * cache of its processor.
+ */
+typedef struct {
+    index_t tap, vector;
+} place_of_k;
+
+static inline place_of_k place_of_vector(geometry g, index_t index) {
+    index_t vectors = vectors_of(g), chunk = vectors % VECS ? vectors : VECS;
+    index_t of_taps = g.kernel_d * g.kernel_h * g.kernel_w * chunk;
+    place_of_k k = {index % of_taps / chunk, index / of_taps * chunk + index % chunk};
+    return k;
 }
 
 /*
@@ -60,16 +77,15 @@ kernel void nhwc_mma_pack(const geometry g, const offsets at, global const w_t *
     index_t place = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
     index_t blocks = (g.out_per_group + TILE_M - 1) / TILE_M, words = g.step * TILE_M * VECS * VEC_WORDS;
     index_t row = place / (VECS * VEC_WORDS), channel = block % blocks * TILE_M + row % TILE_M;
-    index_t vector = row / TILE_M * VECS + place / VEC_WORDS % VECS;
-    index_t tap = vector / vectors_of(g);
-    index_t first = vector % vectors_of(g) * VEC_VALUES + place % VEC_WORDS * PAIR;
-    index_t tap_w = tap % g.kernel_w, rest = tap / g.kernel_w;
+    const place_of_k k = place_of_vector(g, row / TILE_M * VECS + place / VEC_WORDS % VECS);
+    index_t first = k.vector * VEC_VALUES + place % VEC_WORDS * PAIR;
+    index_t tap_w = k.tap % g.kernel_w, rest = k.tap / g.kernel_w;
     index_t tap_h = rest % g.kernel_h, tap_d = rest / g.kernel_h;
     uint word = 0;
     if (place >= words)
         return;
     for (int i = 0; i < PAIR; ++i)
-        if (channel < g.out_per_group && tap_d < g.kernel_d && first + i < g.in_per_group)
+        if (channel < g.out_per_group && first + i < g.in_per_group)
             PUT_WORD(word,
                      BITS_W(w + at.w, (block / blocks * g.out_per_group + channel) * g.w_o +
                                           (first + i) * g.w_i + g.w_start + tap_d * g.w_d +
@@ -102,6 +118,7 @@ nhwc_mma_input(const geometry g, const offsets at, global const x_t *restrict x,
                     w < g.in_w;
     x += at.x + (long)(picture % g.batch) * g.x_n + (long)(picture / g.batch) * g.in_per_group * g.x_c +
          (is_inside ? d * g.x_d + h * g.x_h + w * g.x_w : 0);
+    #pragma unroll
     for (int i = 0; i < INPUT_WORDS; ++i) {
         index_t c = (first_vector * VEC_WORDS + i) * PAIR;
         uint word = 0;
@@ -133,8 +150,17 @@ static inline void fetch(local uint4 *to, global const uint4 *restrict weights,
         const int is_there = from[i] >= 0 && tap >= 0;
         copy_vector(to + i * ITEMS, pixels + (is_there ? from[i] + tap : 0), is_there);
     }
-    close_copies();
 }
+
+/* Begins to copy step `next`, if there is one, into a stage. */
+#define FETCH(stage)                                                                               \
+    do {                                                                                           \
+        if (next < end)                                                                            \
+            fetch(to + (stage)*STAGE, packed + (long)next * (TILE_M * VECS), staged, from, tap);   \
+        close_copies();                                                                            \
+        if (++next < end)                                                                          \
+            tap = taps[next * VECS];                                                               \
+    } while (0)
 
 /*
  * `g` strides over the copy: x_ fields are distances in vectors. `taps` has the distance of each vector
@@ -182,31 +208,38 @@ nhwc_mma(const geometry g, const offsets at, const scalars s, global const uint4
     for (int i = 0; i < FRAGMENTS_M * FRAGMENTS_N * C_WORDS; ++i)
         sums[0][0][i] = 0;
 
-    /* The first turns only fetch. */
-    int stage = 0, next_stage = 0;
-    for (index_t turn = begin - (STAGES - 1); turn < end; ++turn) {
-        const index_t next = turn + STAGES - 1;
-        if (turn >= begin) {
-            await_copies(STAGES - 2);
-            barrier(CLK_LOCAL_MEM_FENCE);
-        }
-        if (next < end)
-            fetch(to + next_stage * STAGE, packed + (long)next * (TILE_M * VECS), staged, from,
-                  taps[next * VECS]);
-        else
-            close_copies();
-        next_stage = next_stage + 1 == STAGES ? 0 : next_stage + 1;
-        if (turn < begin)
-            continue;
-        local const uint4 *weights = memory + stage * STAGE;
+    /* What lies ahead is fetched; the place of the step behind that is read ahead, too. */
+    index_t next = begin, tap = taps[next * VECS];
+    #pragma unroll
+    for (int i = 0; i < STAGES - 1; ++i)
+        FETCH(i);
+    await_copies(STAGES - 2);
+    barrier(CLK_LOCAL_MEM_FENCE);
+
+    /* While fragments are multiplied, the next are loaded, at the end of a step those of the next. */
+    uint of_a[2][FRAGMENTS_M][A_WORDS], of_b[2][FRAGMENTS_N][B_WORDS];
+    local const uint4 *weights = memory;
+    int stage = 0;
+    load_a(of_a[0][0], weights, first_m, FRAGMENTS_M, 0, lane);
+    load_b(of_b[0][0], weights + TILE_M * VECS, first_n, FRAGMENTS_N, 0, lane);
+    for (index_t turn = begin; turn < end; ++turn) {
         #pragma unroll
-        for (int v = 0; v < VECS; v += MMA_WORDS / VEC_WORDS) {
-            uint of_a[FRAGMENTS_M][A_WORDS], of_b[FRAGMENTS_N][B_WORDS];
-            load_a(of_a[0], weights, first_m, FRAGMENTS_M, v, lane);
-            load_b(of_b[0], weights + TILE_M * VECS, first_n, FRAGMENTS_N, v, lane);
-            multiply_fragments(sums[0][0], of_a[0], of_b[0], FRAGMENTS_M, FRAGMENTS_N, scratch);
+        for (int v = 0; v < VECS; v += DEPTH) {
+            const int side = v / DEPTH % 2, then = (v + DEPTH) % VECS;
+            const int freed = stage ? stage - 1 : STAGES - 1;
+            if (then == 0) {
+                await_copies(STAGES - 2);
+                barrier(CLK_LOCAL_MEM_FENCE);
+                stage = stage + 1 == STAGES ? 0 : stage + 1;
+                weights = memory + stage * STAGE;
+            }
+            load_a(of_a[1 - side][0], weights, first_m, FRAGMENTS_M, then, lane);
+            load_b(of_b[1 - side][0], weights + TILE_M * VECS, first_n, FRAGMENTS_N, then, lane);
+            if (v == 0)
+                FETCH(freed);
+            multiply_fragments(sums[0][0], of_a[side][0], of_b[side][0], FRAGMENTS_M, FRAGMENTS_N,
+                               scratch);
         }
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
     }
 
     /* Out through local memory, some channels at a time, so that lanes write in the order of memory. */

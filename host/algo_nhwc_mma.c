@@ -105,8 +105,8 @@ static int fits(const nhwc_shape *s, const clconv_device_info *info, const clcon
     return s->tile_m * s->tile_n / s->items <= most_sums && s->items <= info->max_work_group_size &&
            s->items <= info->max_work_item_sizes[0] && INPUT_PIXELS <= info->max_work_group_size &&
            INPUT_PIXELS <= info->max_work_item_sizes[0] && s->stages >= LEAST_STAGES &&
-           s->local_bytes <= info->local_memory_size && rows % 8 == 0 && s->tile_m % rows == 0 &&
-           s->tile_n % rows == 0 && s->tile_m / WARPS_M % FRAGMENT == 0 &&
+           s->local_bytes <= info->local_memory_size && s->vecs % 4 == 0 && rows % 8 == 0 &&
+           s->tile_m % rows == 0 && s->tile_n % rows == 0 && s->tile_m / WARPS_M % FRAGMENT == 0 &&
            s->tile_n / (s->warps / WARPS_M) % FRAGMENT == 0;
 }
 
@@ -141,10 +141,10 @@ int clconv__launch_nhwc_mma(clconv__launch *l, const clconv__request *r, const c
 
 /* Of a work-group on an NVIDIA H200; on CPUs it is of no use. */
 static double seconds_of_group(const nhwc_shape *s, const clconv_device_info *info, size_t size) {
-    const double rate = info->kind == CLCONV_KIND_GPU ? 4.6e12 / (double)size : 1e9;
+    const double rate = info->kind == CLCONV_KIND_GPU ? 6e12 / (double)size : 1e9;
     const double begin = 6e-7, of_step = 7e-8; /* until vectors arrive, and all have waited */
     const double work = 2.0 * (double)(s->tile_m * s->tile_n * s->vecs * VEC_BYTES / size);
-    const double efficiency = 1 / (1 + 24 / (double)s->tile_m + 24 / (double)s->tile_n);
+    const double efficiency = 1 / (1 + 12 / (double)s->tile_m + 12 / (double)s->tile_n);
     return begin + (double)s->per_part * (of_step + work / (rate * efficiency));
 }
 
@@ -208,9 +208,11 @@ static void make_geometries(nhwc_state *state, const clconv_plan *plan) {
     clconv__pack_geometry(&state->geometry, plan, f);
 }
 
-/* Vectors from a pixel's first to vector k of the reduction. */
+/* Vectors from a pixel's first to vector k of the reduction, as place_of_vector() has it. */
 static size_t tap_distance(const nhwc_shape *s, const clconv_problem *p, size_t k) {
-    size_t distance = k % s->vectors, tap = k / s->vectors;
+    const size_t chunk = s->vectors % s->vecs ? s->vectors : s->vecs;
+    const size_t of_taps = p->kernel[0] * p->kernel[1] * p->kernel[2] * chunk;
+    size_t distance = k / of_taps * chunk + k % chunk, tap = k % of_taps / chunk;
     for (int axis = CLCONV_SPATIAL_AXES - 1; axis >= 0; tap /= p->kernel[axis--])
         distance += tap % p->kernel[axis] * p->dilation[axis] * distance_of(s, axis);
     return distance;

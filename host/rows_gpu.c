@@ -51,17 +51,8 @@ static int refuses_gemm_mma_tf32(char refusal[CLCONV_REFUSAL_SIZE], const clconv
 
 static const char *const nhwc_mma_macros[] = {"TILE_M", "TILE_N", "VECS", "WARPS", NULL};
 static const clconv__tile nhwc_mma_tiles[] = {
-    {{128, 128, 4, 4}},
-    {{128, 256, 2, 8}},
-    {{256, 128, 2, 8}},
-    {{64, 256, 2, 4}},
-    {{64, 128, 4, 4}},
-    {{128, 64, 4, 4}},
-    {{64, 64, 4, 4}},
-    {{64, 64, 8, 4}},
-    {{32, 64, 4, 4}},
-    {{32, 32, 4, 4}},
-    {{0}},
+    {{128, 128, 4, 4}}, {{64, 256, 4, 4}}, {{64, 128, 4, 4}}, {{128, 64, 4, 4}}, {{64, 64, 4, 4}},
+    {{64, 64, 8, 4}},   {{32, 64, 4, 4}},  {{32, 64, 8, 4}},  {{32, 32, 4, 4}},  {{0}},
 };
 
 const clconv__algo clconv__row_nhwc_mma = {
