@@ -202,8 +202,12 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
 #if ENGINE
     float sums[FRAGMENTS_M][FRAGMENTS_N][C_WORDS];
     #pragma unroll
-    for (int i = 0; i < FRAGMENTS_M * FRAGMENTS_N * C_WORDS; ++i)
-        sums[0][0][i] = 0;
+    for (int m = 0; m < FRAGMENTS_M; ++m)
+        #pragma unroll
+        for (int n = 0; n < FRAGMENTS_N; ++n)
+            #pragma unroll
+            for (int i = 0; i < C_WORDS; ++i)
+                sums[m][n][i] = 0;
 #else
     float4 sums[ITEM][QUADS];
     #pragma unroll

@@ -22,8 +22,10 @@ mma(global const uint *restrict a, global const uint *restrict b, global float *
     for (int n = 0; n < ACROSS; ++n)
         for (int i = 0; i < B_WORDS; ++i)
             of_b[n][i] = b[B_WORD(lane, i) * SIDE + n * MMA_COLUMNS + B_COLUMN(lane)];
-    for (int i = 0; i < DOWN * ACROSS * C_WORDS; ++i)
-        sums[0][0][i] = 0;
+    for (int m = 0; m < DOWN; ++m)
+        for (int n = 0; n < ACROSS; ++n)
+            for (int i = 0; i < C_WORDS; ++i)
+                sums[m][n][i] = 0;
     multiply_fragments(sums[0][0], of_a[0], of_b[0], DOWN, ACROSS, scratch);
     for (int m = 0; m < DOWN; ++m)
         for (int n = 0; n < ACROSS; ++n)

@@ -96,7 +96,7 @@ kernel void nhwc_mma_pack(const geometry g, const offsets at, global const w_t *
 
 /*
  * staged[group][picture][out_d][out_h][out_w][vectors], where out_ are the extents of the padded copy.
- * Through local memory, so that both sides are read and written in the order of memory. Global size
+ * Through local memory, so that planes of channels are read, and vectors written, in the order of memory. Global size
  * (tiles of pixels * INPUT_PIXELS, chunks of INPUT_VECS vectors, groups * batch).
  */
 #define INPUT_PIXELS 64
@@ -205,8 +205,12 @@ nhwc_mma(const geometry g, const offsets at, const scalars s, global const uint4
 
     float sums[FRAGMENTS_M][FRAGMENTS_N][C_WORDS];
     #pragma unroll
-    for (int i = 0; i < FRAGMENTS_M * FRAGMENTS_N * C_WORDS; ++i)
-        sums[0][0][i] = 0;
+    for (int m = 0; m < FRAGMENTS_M; ++m)
+        #pragma unroll
+        for (int n = 0; n < FRAGMENTS_N; ++n)
+            #pragma unroll
+            for (int i = 0; i < C_WORDS; ++i)
+                sums[m][n][i] = 0;
 
     /* What lies ahead is fetched; the place of the step behind that is read ahead, too. */
     index_t next = begin, tap = taps[next * VECS];

@@ -153,6 +153,8 @@ double clconv__seconds_gemm(const clconv__request *request, const clconv__tile *
 int clconv__launch_gemm_mma(clconv__launch *launch, const clconv__request *request,
                             const clconv__tile *tile);
 double clconv__seconds_gemm_mma(const clconv__request *request, const clconv__tile *tile);
+/** Refuses where the copy of the input cannot be addressed or made. */
+int clconv__refuses_nhwc_copy(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
 int clconv__launch_nhwc_mma(clconv__launch *launch, const clconv__request *request,
                             const clconv__tile *tile);
 double clconv__seconds_nhwc_mma(const clconv__request *request, const clconv__tile *tile);

@@ -126,26 +126,15 @@ static void place_tap(int64_t distances[4], const clconv_problem *p,
 
 static clconv_status make_taps(gemm_state *state, const clconv_plan *plan,
                                const int64_t fields[CLCONV__FIELDS]) {
-    const size_t taps = plan->request.g.taps;
-    const size_t size = plan->wide_index ? sizeof(cl_long) : sizeof(cl_int);
-    cl_int code;
-    char *table = malloc(taps * 4 * size);
-    if (!table)
-        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", taps * 4 * size);
-    for (size_t k = 0; k < taps; ++k) {
-        int64_t distances[4];
-        place_tap(distances, &plan->problem, fields, k);
-        for (size_t i = 0; i < 4; ++i)
-            if (plan->wide_index)
-                ((cl_long *)table)[4 * k + i] = distances[i];
-            else
-                ((cl_int *)table)[4 * k + i] = (cl_int)distances[i];
-    }
-    state->taps =
-        clCreateBuffer(plan->request.device->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
-                       taps * 4 * size, table, &code);
-    free(table);
-    return clconv__cl_check(code, "clCreateBuffer");
+    const size_t taps = plan->request.g.taps, bytes = taps * 4 * sizeof(int64_t);
+    int64_t *distances = malloc(bytes);
+    if (!distances)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", bytes);
+    for (size_t k = 0; k < taps; ++k)
+        place_tap(distances + 4 * k, &plan->problem, fields, k);
+    clconv_status status = clconv__plan_index_table(&state->taps, plan, distances, 4 * taps);
+    free(distances);
+    return status;
 }
 
 static void lay_out(gemm_state *state, clconv_plan *plan, const clconv__tile *tile,
@@ -216,24 +205,19 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const cl_event *wait, cl_event *event) {
     const gemm_state *state = plan->state;
     const int is_split = state->shape.parts > 1;
-    cl_mem packed = plan->packed;
-    size_t packed_offset = 0;
     clconv__call call;
-    clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
-    if (!status && !packed) {
-        packed = tensors->workspace.memory;
-        packed_offset = tensors->workspace.offset + plan->workspace;
-        status = pack_device(&call, packed, packed_offset);
-    }
+    clconv__packed packed;
+    clconv_status status =
+        clconv__call_begin_packed(&call, &packed, plan, queue, tensors, wait_count, wait);
     if (status)
         return status;
     const clconv__gemm_buffers buffers = {
         .x = tensors->input.memory,
-        .packed = packed,
-        .raw = is_split ? tensors->workspace.memory : packed, /* or something harmless */
+        .packed = packed.memory,
+        .raw = is_split ? tensors->workspace.memory : packed.memory, /* or something harmless */
         .taps = state->taps,
         .x_at = (cl_long)tensors->input.offset,
-        .packed_at = (cl_long)(packed_offset / sizeof(float)),
+        .packed_at = (cl_long)(packed.offset / sizeof(float)),
         .raw_at = is_split ? (cl_long)(tensors->workspace.offset / sizeof(float)) : 0};
     status = clconv__gemm_multiply(&call, state->kernels[MULTIPLY], &state->shape, &state->geometry,
                                    &state->scalars, &buffers, is_split ? NULL : event);

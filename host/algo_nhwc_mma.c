@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "gemm.h"
 #include "opencl.h"
+#include "rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 /* Of nhwc_mma.cl. */
 enum { VEC_BYTES = 16, WARPS_M = 2, INPUT_PIXELS = 64, INPUT_VECS = 4, SUMS_SKEW = 8 };
 
-/* Rows of a fragment, or columns, two of which are loaded at a time, of any engine. */
+/* Of any engine: rows of a fragment, or columns of two, which are loaded at a time. */
 enum { FRAGMENT = 16 };
 
 enum { MOST_STAGES = 4, LEAST_STAGES = 2 };
@@ -113,12 +114,21 @@ static int fits(const nhwc_shape *s, const clconv_device_info *info, const clcon
 /* Some devices take no more groups than this in dimensions but the first. */
 enum { MOST_PICTURES = 65535 };
 
-/* Whether the copy can be addressed, and its pictures counted. */
-static int can_copy(const nhwc_shape *s, const clconv_problem *p) {
-    double bytes = (double)p->groups * (double)p->batch * (double)s->vectors * VEC_BYTES;
+int clconv__refuses_nhwc_copy(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    nhwc_shape s = {0};
+    lay_out_copy(&s, r); /* its product may be wrong, its factors are not */
+    const double pictures = (double)p->groups * (double)p->batch;
+    double bytes = pictures * (double)s.vectors * VEC_BYTES;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
-        bytes *= (double)s->extent[axis];
-    return bytes < 0x1p62 && (double)p->groups * (double)p->batch <= MOST_PICTURES;
+        bytes *= (double)s.extent[axis];
+    if (bytes >= 0x1p62)
+        return clconv__refuse(refusal, "a copy of the input with its padding takes %.3g bytes",
+                              bytes);
+    if (pictures > MOST_PICTURES)
+        return clconv__refuse(refusal, "%zu groups of %zu pictures are more than %d", p->groups,
+                              p->batch, (int)MOST_PICTURES);
+    return 0;
 }
 
 int clconv__launch_nhwc_mma(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
@@ -136,7 +146,7 @@ int clconv__launch_nhwc_mma(clconv__launch *l, const clconv__request *r, const c
     l->global[1] = s.parts;
     l->global[2] = 1;
     l->step = s.steps;
-    return can_copy(&s, r->problem) && fits(&s, &r->device->info, engine);
+    return fits(&s, &r->device->info, engine);
 }
 
 /* Of a work-group on an NVIDIA H200; on CPUs it is of no use. */
@@ -221,24 +231,16 @@ static size_t tap_distance(const nhwc_shape *s, const clconv_problem *p, size_t 
 static clconv_status make_taps(nhwc_state *state, const clconv_plan *plan) {
     const nhwc_shape *s = &state->shape;
     const clconv_problem *p = &plan->problem;
-    const size_t size = plan->wide_index ? sizeof(cl_long) : sizeof(cl_int);
     const size_t there = p->kernel[0] * p->kernel[1] * p->kernel[2] * s->vectors;
-    const size_t bytes = s->steps * s->vecs * size;
-    cl_int code;
-    char *table = malloc(bytes);
+    const size_t count = s->steps * s->vecs;
+    int64_t *table = malloc(count * sizeof *table);
     if (!table)
-        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", bytes);
-    for (size_t k = 0; k < s->steps * s->vecs; ++k) {
-        const cl_long distance = k < there ? (cl_long)tap_distance(s, p, k) : -1;
-        if (plan->wide_index)
-            ((cl_long *)table)[k] = distance;
-        else
-            ((cl_int *)table)[k] = (cl_int)distance;
-    }
-    state->taps = clCreateBuffer(plan->request.device->context,
-                                 CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, bytes, table, &code);
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", count * sizeof *table);
+    for (size_t k = 0; k < count; ++k)
+        table[k] = k < there ? (int64_t)tap_distance(s, p, k) : -1;
+    clconv_status status = clconv__plan_index_table(&state->taps, plan, table, count);
     free(table);
-    return clconv__cl_check(code, "clCreateBuffer");
+    return status;
 }
 
 static size_t staged_bytes(const nhwc_shape *s) {
@@ -317,13 +319,13 @@ static clconv_status copy_input(clconv__call *call) {
                                sizeof arguments / sizeof arguments[0], NULL);
 }
 
-static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_offset,
-                              cl_long raw_at, cl_event *event) {
+static clconv_status multiply(clconv__call *call, const clconv__packed *packed, cl_long raw_at,
+                              cl_event *event) {
     const nhwc_state *state = call->plan->state;
     const nhwc_shape *s = &state->shape;
     const clconv_tensors *t = &call->tensors;
     const cl_long staged_at = (cl_long)(t->workspace.offset / VEC_BYTES);
-    const cl_long packed_at = (cl_long)(packed_offset / VEC_BYTES);
+    const cl_long packed_at = (cl_long)(packed->offset / VEC_BYTES);
     clconv__index_argument per_part;
     const clconv__argument arguments[] = {
         {state->geometry.size, &state->geometry.values},
@@ -331,7 +333,7 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
         {state->scalars.size, &state->scalars.values},
         {sizeof(cl_mem), &t->workspace.memory},
         {sizeof staged_at, &staged_at},
-        {sizeof(cl_mem), &packed},
+        {sizeof(cl_mem), &packed->memory},
         {sizeof packed_at, &packed_at},
         {sizeof(cl_mem), &state->taps},
         clconv__as_argument(&per_part, call->plan, s->per_part),
@@ -354,19 +356,14 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
     const size_t workspace = tensors->workspace.offset;
     const cl_long raw_at = (cl_long)((workspace + staged_bytes(&state->shape)) / sizeof(float));
     const int is_split = state->shape.parts > 1;
-    cl_mem packed = plan->packed;
-    size_t packed_offset = 0;
     clconv__call call;
-    clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
-    if (!status && !packed) {
-        packed = tensors->workspace.memory;
-        packed_offset = workspace + plan->workspace;
-        status = pack_device(&call, packed, packed_offset);
-    }
+    clconv__packed packed;
+    clconv_status status =
+        clconv__call_begin_packed(&call, &packed, plan, queue, tensors, wait_count, wait);
     if (!status)
         status = copy_input(&call);
     if (!status)
-        status = multiply(&call, packed, packed_offset, raw_at, is_split ? NULL : event);
+        status = multiply(&call, &packed, raw_at, is_split ? NULL : event);
     if (!status && is_split)
         status = clconv__sum_parts(&call, state->kernels[SUM], &state->geometry, &state->scalars,
                                    state->shape.parts, raw_at, event);

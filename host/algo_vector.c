@@ -183,17 +183,15 @@ static int is_needed(const clconv_plan *plan, const clconv__tile *tile, int stag
                              : 1;
 }
 
-/* One integer per tap, as wide as the plan's indices. */
+/* One for each tap. */
 static clconv_status make_taps(vector_state *state, const clconv_plan *plan,
                                const int64_t f[CLCONV__FIELDS]) {
     const size_t taps = plan->request.g.taps, *kernel = plan->problem.kernel;
-    const size_t size = plan->wide_index ? sizeof(cl_long) : sizeof(cl_int);
     const size_t phases = state->phases;
     const size_t phase = clconv__divide_up(state->whole[2], phases);
-    cl_int code;
-    char *table = malloc(taps * size);
+    int64_t *table = malloc(taps * sizeof *table);
     if (!table)
-        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", taps * size);
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", taps * sizeof *table);
     for (size_t tap = 0; tap < taps; ++tap) {
         const size_t column = tap % kernel[2] * plan->problem.dilation[2];
         size_t rest = tap / kernel[2];
@@ -201,17 +199,11 @@ static clconv_status make_taps(vector_state *state, const clconv_plan *plan,
         for (int axis = CLCONV_SPATIAL_AXES - 2; axis >= 0; rest /= kernel[axis--])
             from += (int64_t)(rest % kernel[axis]) * f[CLCONV__FIELD_dilation_d + axis] *
                     f[CLCONV__FIELD_x_d + axis];
-        from += (int64_t)(rest * state->channel_step);
-        if (plan->wide_index)
-            ((cl_long *)table)[tap] = from;
-        else
-            ((cl_int *)table)[tap] = (cl_int)from;
+        table[tap] = from + (int64_t)(rest * state->channel_step);
     }
-    state->tap_from =
-        clCreateBuffer(plan->request.device->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR,
-                       taps * size, table, &code);
+    clconv_status status = clconv__plan_index_table(&state->tap_from, plan, table, taps);
     free(table);
-    return clconv__cl_check(code, "clCreateBuffer");
+    return status;
 }
 
 static clconv_status create(clconv_plan *plan) {
@@ -294,22 +286,21 @@ static clconv_status copy(clconv__call *call) {
     return CLCONV_OK;
 }
 
-static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_offset,
-                              cl_event *event) {
+static clconv_status multiply(clconv__call *call, const clconv__packed *packed, cl_event *event) {
     const vector_state *state = call->plan->state;
     const clconv_tensors *t = &call->tensors;
     const int is_copied = state->kernels[PAD] || state->kernels[PANELS];
     const cl_mem x = is_copied ? t->workspace.memory : t->input.memory;
     const cl_long x_at =
         is_copied ? (cl_long)(t->workspace.offset / sizeof(float)) : (cl_long)t->input.offset;
-    const cl_long packed_at = (cl_long)(packed_offset / sizeof(float));
+    const cl_long packed_at = (cl_long)(packed->offset / sizeof(float));
     const clconv__argument arguments[] = {
         {state->copied.size, &state->copied.values},
         {sizeof call->offsets, &call->offsets},
         {state->scalars.size, &state->scalars.values},
         {sizeof(cl_mem), &x},
         {sizeof x_at, &x_at},
-        {sizeof(cl_mem), &packed},
+        {sizeof(cl_mem), &packed->memory},
         {sizeof packed_at, &packed_at},
         {sizeof(cl_mem), &state->tap_from},
         {sizeof(cl_mem), &t->bias.memory},
@@ -325,22 +316,20 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const clconv_tensors *tensors, cl_uint wait_count,
                              const cl_event *wait, cl_event *event) {
     const vector_state *state = plan->state;
-    cl_mem packed = plan->packed;
-    size_t packed_offset = 0;
     clconv__call call;
-    clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
+    clconv__packed packed;
+    clconv_status status;
     if (state->is_in_place) {
-        packed = tensors->weights.memory;
-        packed_offset =
+        status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
+        packed.memory = tensors->weights.memory;
+        packed.offset =
             (tensors->weights.offset + (size_t)plan->request.weights->first) * sizeof(float);
-    } else if (!status && !packed) {
-        packed = tensors->workspace.memory;
-        packed_offset = tensors->workspace.offset + plan->workspace;
-        status = pack_device(&call, packed, packed_offset);
+    } else {
+        status = clconv__call_begin_packed(&call, &packed, plan, queue, tensors, wait_count, wait);
     }
     if (!status)
         status = copy(&call);
-    return status ? status : multiply(&call, packed, packed_offset, event);
+    return status ? status : multiply(&call, &packed, event);
 }
 
 const clconv__algo_ops clconv__vector_ops = {0, create, destroy, enqueue, NULL, NULL, pack_device};

@@ -145,14 +145,14 @@ static clconv_status transform(clconv__call *call, size_t first_row, size_t rows
                                sizeof arguments / sizeof arguments[0], NULL);
 }
 
-static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_offset,
-                              size_t first_row, size_t rows, cl_event *event) {
+static clconv_status multiply(clconv__call *call, const clconv__packed *packed, size_t first_row,
+                              size_t rows, cl_event *event) {
     const clconv_plan *plan = call->plan;
     const winograd_state *state = plan->state;
     const clconv_tensors *t = &call->tensors;
     const clconv__kernel_geometry geometry = geometry_with(plan, rows * state->tiles_w);
     const cl_long at = (cl_long)(t->workspace.offset / sizeof(float));
-    const cl_long packed_at = (cl_long)(packed_offset / sizeof(float));
+    const cl_long packed_at = (cl_long)(packed->offset / sizeof(float));
     clconv__index_argument row, pitch, group;
     const clconv__argument arguments[] = {
         {geometry.size, &geometry.values},
@@ -160,7 +160,7 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
         {state->scalars.size, &state->scalars.values},
         {sizeof(cl_mem), &t->workspace.memory},
         {sizeof at, &at},
-        {sizeof(cl_mem), &packed},
+        {sizeof(cl_mem), &packed->memory},
         {sizeof packed_at, &packed_at},
         clconv__as_argument(&row, plan, first_row),
         clconv__as_argument(&pitch, plan, state->pitch),
@@ -180,20 +180,15 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const clconv_tensors *tensors, cl_uint wait_count,
                              const cl_event *wait, cl_event *event) {
     const winograd_state *state = plan->state;
-    cl_mem packed = plan->packed;
-    size_t packed_offset = 0;
     clconv__call call;
-    clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
-    if (!status && !packed) {
-        packed = tensors->workspace.memory;
-        packed_offset = tensors->workspace.offset + plan->workspace;
-        status = pack_device(&call, packed, packed_offset);
-    }
+    clconv__packed packed;
+    clconv_status status =
+        clconv__call_begin_packed(&call, &packed, plan, queue, tensors, wait_count, wait);
     for (size_t row = 0; row < state->rows && !status; row += state->piece) {
         size_t rows = state->rows - row < state->piece ? state->rows - row : state->piece;
         int is_last = row + rows == state->rows;
         if (!(status = transform(&call, row, rows)))
-            status = multiply(&call, packed, packed_offset, row, rows, is_last ? event : NULL);
+            status = multiply(&call, &packed, row, rows, is_last ? event : NULL);
     }
     return status;
 }

@@ -223,8 +223,7 @@ static clconv_status transform(clconv__call *call, size_t first, size_t tiles) {
                                sizeof arguments / sizeof arguments[0], NULL);
 }
 
-static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_offset,
-                              size_t tiles) {
+static clconv_status multiply(clconv__call *call, const clconv__packed *packed, size_t tiles) {
     const clconv_plan *plan = call->plan;
     const winograd_state *state = plan->state;
     const clconv__kernel_geometry geometry = gemm_geometry_of(plan, tiles);
@@ -233,10 +232,10 @@ static clconv_status multiply(clconv__call *call, cl_mem packed, size_t packed_o
     shape.tiles = clconv__divide_up(tiles, shape.tile_n);
     const clconv__gemm_buffers buffers = {
         .x = workspace.memory,
-        .packed = packed,
+        .packed = packed->memory,
         .raw = workspace.memory,
         .x_at = (cl_long)(workspace.offset / sizeof(float)),
-        .packed_at = (cl_long)(packed_offset / sizeof(float)),
+        .packed_at = (cl_long)(packed->offset / sizeof(float)),
         .raw_at = (cl_long)((workspace.offset + state->products_bytes) / sizeof(float))};
     return clconv__gemm_multiply(call, state->kernels[MULTIPLY], &shape, &geometry, &state->scalars,
                                  &buffers, NULL);
@@ -270,20 +269,15 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
                              const clconv_tensors *tensors, cl_uint wait_count,
                              const cl_event *wait, cl_event *event) {
     const winograd_state *state = plan->state;
-    cl_mem packed = plan->packed;
-    size_t packed_offset = 0;
     clconv__call call;
-    clconv_status status = clconv__call_begin(&call, plan, queue, tensors, wait_count, wait);
-    if (!status && !packed) {
-        packed = tensors->workspace.memory;
-        packed_offset = tensors->workspace.offset + plan->workspace;
-        status = pack_device(&call, packed, packed_offset);
-    }
+    clconv__packed packed;
+    clconv_status status =
+        clconv__call_begin_packed(&call, &packed, plan, queue, tensors, wait_count, wait);
     for (size_t first = 0; first < state->tiles && !status; first += state->piece) {
         size_t tiles = state->tiles - first < state->piece ? state->tiles - first : state->piece;
         int is_last = first + tiles == state->tiles;
         if (!(status = transform(&call, first, tiles)) &&
-            !(status = multiply(&call, packed, packed_offset, tiles)))
+            !(status = multiply(&call, &packed, tiles)))
             status = transform_back(&call, first, tiles, is_last ? event : NULL);
     }
     return status;

@@ -21,6 +21,19 @@ clconv_status clconv__call_begin(clconv__call *call, clconv_plan *plan, cl_comma
     return status;
 }
 
+clconv_status clconv__call_begin_packed(clconv__call *call, clconv__packed *packed,
+                                        clconv_plan *plan, cl_command_queue queue,
+                                        const clconv_tensors *tensors, cl_uint wait_count,
+                                        const cl_event *wait) {
+    clconv_status status = clconv__call_begin(call, plan, queue, tensors, wait_count, wait);
+    *packed = (clconv__packed){plan->packed, 0};
+    if (status || packed->memory)
+        return status;
+    *packed =
+        (clconv__packed){tensors->workspace.memory, tensors->workspace.offset + plan->workspace};
+    return plan->algo->ops->pack_device(call, packed->memory, packed->offset);
+}
+
 clconv_status clconv__call_separate(clconv__call *call) {
     cl_uint wait_count = call->has_begun ? 0 : call->wait_count;
     int is_needed = wait_count || (call->is_unordered && call->has_begun);

@@ -20,6 +20,21 @@ clconv_status clconv__call_begin(clconv__call *call, clconv_plan *plan, cl_comma
                                  const clconv_tensors *tensors, cl_uint wait_count,
                                  const cl_event *wait);
 
+/** Where the weights lie that a call multiplies with, rearranged; the offset is in bytes. */
+typedef struct clconv__packed {
+    cl_mem memory;
+    size_t offset;
+} clconv__packed;
+
+/**
+ * Begins a call with rearranged weights: those that the plan keeps, or the call's own, which the
+ * row first rearranges into the workspace, behind what the plan needs of it.
+ */
+clconv_status clconv__call_begin_packed(clconv__call *call, clconv__packed *packed,
+                                        clconv_plan *plan, cl_command_queue queue,
+                                        const clconv_tensors *tensors, cl_uint wait_count,
+                                        const cl_event *wait);
+
 /** Lets what comes next wait for the call's wait list, or for the command before. */
 clconv_status clconv__call_separate(clconv__call *call);
 

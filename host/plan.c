@@ -113,6 +113,21 @@ void clconv__plan_fields(int64_t f[CLCONV__FIELDS], const clconv_plan *plan, siz
     f[CLCONV__FIELD_step] = (int64_t)step;
 }
 
+clconv_status clconv__plan_index_table(cl_mem *table, const clconv_plan *plan,
+                                       const int64_t *values, size_t count) {
+    const size_t bytes = count * (plan->wide_index ? sizeof(cl_long) : sizeof(cl_int));
+    const cl_mem_flags flags = CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR;
+    cl_int code, *narrow = malloc(count * sizeof *narrow);
+    if (!narrow)
+        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", bytes);
+    for (size_t i = 0; i < count; ++i)
+        narrow[i] = (cl_int)values[i];
+    void *content = plan->wide_index ? (void *)(uintptr_t)values : narrow;
+    *table = clCreateBuffer(plan->request.device->context, flags, bytes, content, &code);
+    free(narrow);
+    return clconv__cl_check(code, "clCreateBuffer");
+}
+
 void clconv__pack_geometry(clconv__kernel_geometry *geometry, const clconv_plan *plan,
                            const int64_t fields[CLCONV__FIELDS]) {
     for (int i = 0; i < CLCONV__FIELDS; ++i)

@@ -58,6 +58,10 @@ void clconv__plan_fields(int64_t fields[CLCONV__FIELDS], const clconv_plan *plan
 void clconv__pack_geometry(clconv__kernel_geometry *geometry, const clconv_plan *plan,
                            const int64_t fields[CLCONV__FIELDS]);
 
+/** A read-only buffer of `count` indices, as wide as the plan's, which the caller releases. */
+clconv_status clconv__plan_index_table(cl_mem *table, const clconv_plan *plan,
+                                       const int64_t *values, size_t count);
+
 /** Argument values with their sizes, set in order. */
 typedef struct clconv__argument {
     size_t size;

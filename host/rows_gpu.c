@@ -34,14 +34,14 @@ static int refuses_engine(char refusal[CLCONV_REFUSAL_SIZE], const clconv__reque
     return 0;
 }
 
-static int refuses_gemm_mma(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+static int refuses_all_but_16_bits(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
     clconv_type type = r->problem->type;
     if (type != CLCONV_F16 && type != CLCONV_BF16)
         return clconv__refuse(refusal, "type %s is not f16 or bf16", clconv__type_names[type]);
     return refuses_engine(refusal, r);
 }
 
-static int refuses_gemm_mma_tf32(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+static int refuses_all_but_f32(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
     if (r->problem->type != CLCONV_F32)
         return clconv__refuse(refusal, "type %s is not f32", clconv__type_names[r->problem->type]);
     return refuses_engine(refusal, r);
@@ -55,12 +55,20 @@ static const clconv__tile nhwc_mma_tiles[] = {
     {{64, 64, 8, 4}},   {{32, 64, 4, 4}},  {{32, 64, 8, 4}},  {{32, 32, 4, 4}},  {{0}},
 };
 
+static int refuses_nhwc_mma(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    return refuses_all_but_16_bits(refusal, r) || clconv__refuses_nhwc_copy(refusal, r);
+}
+
+static int refuses_nhwc_mma_tf32(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    return refuses_all_but_f32(refusal, r) || clconv__refuses_nhwc_copy(refusal, r);
+}
+
 const clconv__algo clconv__row_nhwc_mma = {
     .name = "nhwc_mma",
     .kinds = CLCONV__FOR_GPU,
     .directions = CLCONV__ON_FORWARD,
     .ops = &clconv__nhwc_mma_ops,
-    .refuses = refuses_gemm_mma,
+    .refuses = refuses_nhwc_mma,
     .seconds = clconv__seconds_nhwc_mma,
     .macros = nhwc_mma_macros,
     .tiles = nhwc_mma_tiles,
@@ -72,7 +80,7 @@ const clconv__algo clconv__row_nhwc_mma_tf32 = {
     .kinds = CLCONV__FOR_GPU | CLCONV__ROUNDS,
     .directions = CLCONV__ON_FORWARD,
     .ops = &clconv__nhwc_mma_ops,
-    .refuses = refuses_gemm_mma_tf32,
+    .refuses = refuses_nhwc_mma_tf32,
     .bound = clconv__tf32_bound,
     .seconds = clconv__seconds_nhwc_mma,
     .macros = nhwc_mma_macros,
@@ -109,7 +117,7 @@ const clconv__algo clconv__row_gemm_mma = {
     .kinds = CLCONV__FOR_GPU,
     .directions = CLCONV__ON_FORWARD,
     .ops = &clconv__gemm_mma_ops,
-    .refuses = refuses_gemm_mma,
+    .refuses = refuses_all_but_16_bits,
     .seconds = clconv__seconds_gemm_mma,
     .macros = gemm_macros,
     .tiles = gemm_mma_tiles,
@@ -121,7 +129,7 @@ const clconv__algo clconv__row_gemm_mma_tf32 = {
     .kinds = CLCONV__FOR_GPU | CLCONV__ROUNDS,
     .directions = CLCONV__ON_FORWARD,
     .ops = &clconv__gemm_mma_ops,
-    .refuses = refuses_gemm_mma_tf32,
+    .refuses = refuses_all_but_f32,
     .bound = clconv__tf32_bound,
     .seconds = clconv__seconds_gemm_mma,
     .macros = gemm_macros,
@@ -192,16 +200,21 @@ static int launch_depthwise(clconv__launch *l, const clconv__request *r, const c
     l->global[2] = p->batch;
     l->local[0] = items;
     l->local[1] = l->local[2] = 1;
-    const size_t most_groups = 65535; /* of some devices, in dimensions but the first */
     return items <= info->max_work_group_size && items <= info->max_work_item_sizes[0] &&
-           p->batch <= most_groups && r->g.out_per_group <= most_groups &&
            !(is_large && tile->value[1] * tile->value[2] > 4);
 }
+
+/* Of some devices, in dimensions but the first. */
+static const size_t most_groups = 65535;
 
 static int refuses_depthwise(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
     if (r->g.in_per_group != 1)
         return clconv__refuse(refusal, "a group has %zu input channels, but it takes 1",
                               r->g.in_per_group);
+    if (r->problem->batch > most_groups || r->g.out_per_group > most_groups)
+        return clconv__refuse(refusal,
+                              "%zu pictures, or %zu output channels of a group, are more than %zu",
+                              r->problem->batch, r->g.out_per_group, most_groups);
     return clconv__refuses_types(refusal, r);
 }
 

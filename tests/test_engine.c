@@ -153,6 +153,28 @@ static void test_gemm_mma_refuses_without_engine(void **state) {
     clconv_device_destroy(device);
 }
 
+/* The size of the copy must not wrap around, and some devices count few groups. */
+static void test_nhwc_mma_refuses_copies(void **state) {
+    clconv_device *device = open_cpu();
+    clconv_problem problem = CLCONV_PROBLEM_INIT;
+    char refusal[CLCONV_REFUSAL_SIZE];
+    (void)state;
+    assert_int_equal(use_engine("emulated"), 0);
+    assert_ok(clconv_problem_parse(&problem, "ic1ih1iw1_oc1kh2kw2_dh8589934590dw2147483646_"
+                                             "ph8589934591pw2147483647_rh0rw0"));
+    assert_fails(clconv_algorithm_check(refusal, NULL, device, &problem, "nhwc_mma_tf32"),
+                 CLCONV_UNSUPPORTED, "a copy of the input with its padding takes 2.95e+20 bytes");
+    assert_ok(clconv_problem_parse(&problem, "g512_mb128_ic512oc512kh1"));
+    assert_fails(clconv_algorithm_check(refusal, NULL, device, &problem, "nhwc_mma_tf32"),
+                 CLCONV_UNSUPPORTED, "512 groups of 128 pictures are more than 65535");
+    assert_fails(clconv_algorithm_check(refusal, NULL, device, &problem, "gemm_mma"),
+                 CLCONV_UNSUPPORTED, "type f32 is not f16 or bf16");
+    assert_ok(clconv_problem_parse(&problem, "g2_mb65536_ic2oc2kh1"));
+    assert_fails(clconv_algorithm_check(refusal, NULL, device, &problem, "depthwise"),
+                 CLCONV_UNSUPPORTED, "65536 pictures");
+    clconv_device_destroy(device);
+}
+
 /* A device of a kind that would choose the row: nothing is built on it. */
 static const char *why_not(int allows_tf32) {
     static char text[16384];
@@ -425,6 +447,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_device_engine_that_is_wrong, forget_engine),
         cmocka_unit_test_teardown(test_device_engine_that_flushes_halves, forget_engine),
         cmocka_unit_test(test_gemm_mma_refuses_without_engine),
+        cmocka_unit_test_teardown(test_nhwc_mma_refuses_copies, forget_engine),
         cmocka_unit_test_teardown(test_plan_allow_tf32, forget_engine),
         cmocka_unit_test(test_gemm_mma_counts_the_scratch_memory),
         cmocka_unit_test_teardown(test_gemm_mma_of_every_type, forget_engine),

@@ -23,6 +23,10 @@ static void require(int condition, const char *what) {
     exit(1);
 }
 
+static void require_ok(clconv_status status) {
+    require(status == CLCONV_OK, clconv_last_message());
+}
+
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -64,8 +68,7 @@ static double time_empty(cl_command_queue queue, cl_kernel kernel, cl_mem memory
 
 static double time_plan(cl_command_queue queue, clconv_plan *plan, const clconv_tensors *tensors) {
     const double begin = now();
-    require(clconv_plan_enqueue(plan, queue, tensors, 0, NULL, NULL) == CLCONV_OK,
-            clconv_last_message());
+    require_ok(clconv_plan_enqueue(plan, queue, tensors, 0, NULL, NULL));
     const double seconds = now() - begin;
     require(clFinish(queue) == CL_SUCCESS, "clFinish failed");
     return seconds;
@@ -83,12 +86,11 @@ int main(int argc, char **argv) {
     cl_mem memory[3];
     cl_int code;
 
-    require(clconv_device_open(&device, argc > 1 ? argv[1] : "cpu") == CLCONV_OK &&
-                clconv_device_opencl(device, &context, &id, &queue) == CLCONV_OK,
-            clconv_last_message());
+    require(argc <= 2, "usage: enqueue [SELECTOR]");
+    require_ok(clconv_device_open(&device, argc > 1 ? argv[1] : "cpu"));
+    require_ok(clconv_device_opencl(device, &context, &id, &queue));
     options.algorithm = "direct";
-    require(clconv_plan_create(&plan, device, &problem, &options) == CLCONV_OK,
-            clconv_last_message());
+    require_ok(clconv_plan_create(&plan, device, &problem, &options));
     for (int i = 0; i < 3; ++i) {
         memory[i] = clCreateBuffer(context, CL_MEM_READ_WRITE, 64, NULL, &code);
         require(code == CL_SUCCESS, "clCreateBuffer failed");

@@ -30,7 +30,7 @@ enum { MOST_RUNS = 1000, WARM_UP = 3 };
 
 typedef struct settings {
     const char *device, *type, *direction, *only;
-    int batch, runs, has_tiles;
+    int batch, runs, all_tiles;
 } settings;
 
 typedef struct bench {
@@ -47,7 +47,7 @@ typedef struct bench {
  * recovery, so that failures end the program. */
 typedef struct layer {
     clconv_problem problem;
-    char text[CLCONV_PROBLEM_TEXT_SIZE], chosen[64];
+    char text[CLCONV_PROBLEM_TEXT_SIZE], chosen[64], chosen_tile[CLCONV_TILE_SIZE];
     void *weights;
     cl_mem input, weights_memory, output;
 } layer;
@@ -104,6 +104,10 @@ static void open_layer(layer *l, const bench *b, const char *line) {
     require_ok(clconv_problem_format(l->text, sizeof l->text, &l->problem));
     require_ok(clconv_plan_create(&plan, b->device, &l->problem, NULL));
     snprintf(l->chosen, sizeof l->chosen, "%s", clconv_plan_algorithm(plan));
+    clconv__launch launch;
+    clconv__format_tile(
+        l->chosen_tile,
+        plan->algo->tiles ? clconv__fitting_tile(&launch, plan->algo, &plan->request) : NULL);
     clconv_plan_destroy(plan);
     void *input = random_tensor(&l->problem, CLCONV_INPUT, &bytes);
     l->input = make_buffer(b, bytes, input);
@@ -132,11 +136,12 @@ static const char delay_source[] = "kernel void delay(uint turns, global uint *r
                                    "    *result = x;\n"
                                    "}\n";
 
-/* Some milliseconds on a GPU. */
-static const cl_uint delay_turns = 1000000;
+/* Some milliseconds on a GPU for 20 calls, and as much more as there are more calls. */
+static const cl_uint delay_turns_of_call = 50000;
 
 static void open_delay(bench *b) {
     const char *source = delay_source;
+    const cl_uint turns = delay_turns_of_call * (cl_uint)b->o.runs;
     cl_device_id id;
     cl_int code;
     require_ok(clconv_device_opencl(b->device, &b->context, &id, &b->queue));
@@ -146,8 +151,7 @@ static void open_delay(bench *b) {
     require(code == CL_SUCCESS && clBuildProgram(program, 1, &id, "", NULL, NULL) == CL_SUCCESS,
             "the kernel that waits does not build");
     b->delay = clCreateKernel(program, "delay", &code);
-    require(code == CL_SUCCESS &&
-                clSetKernelArg(b->delay, 0, sizeof delay_turns, &delay_turns) == CL_SUCCESS &&
+    require(code == CL_SUCCESS && clSetKernelArg(b->delay, 0, sizeof turns, &turns) == CL_SUCCESS &&
                 clSetKernelArg(b->delay, 1, sizeof b->delay_result, &b->delay_result) == CL_SUCCESS,
             "clSetKernelArg failed");
     clReleaseProgram(program);
@@ -217,6 +221,11 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* With the tile, where there is one; the tile of a row that is timed once is its own choice. */
+static int is_chosen(const layer *l, const char *name, const char *tile) {
+    return strcmp(l->chosen, name) == 0 && (!*tile || strcmp(l->chosen_tile, tile) == 0);
+}
+
 /* The device's median, or null where its clock stands still. */
 static void print_times(const bench *b, const layer *l, const candidate *c, double *seconds,
                         double wall) {
@@ -236,7 +245,7 @@ static void print_times(const bench *b, const layer *l, const candidate *c, doub
         printf("], \"median\": null}");
         fprintf(stderr, "  the device's clock stands still");
     }
-    fprintf(stderr, "%s\n", strcmp(l->chosen, c->name) ? "" : "  chosen");
+    fprintf(stderr, "%s\n", is_chosen(l, c->name, c->tile) ? "  chosen" : "");
 }
 
 /* A message as a JSON string. */
@@ -247,12 +256,12 @@ static void print_message(const char *text) {
     putchar('"');
 }
 
-static void begin_row(bench *b, const layer *l, const char *name) {
+static void begin_row(bench *b, const layer *l, const char *name, const char *tile) {
     printf("%s\n {\"layer\": \"%s\", \"batch\": %d, \"type\": \"%s\", \"direction\": \"%s\", "
            "\"algorithm\": \"%s\", \"rounds\": %s, \"chosen\": %s, ",
            b->has_printed ? "," : "", l->problem.name, b->o.batch, b->o.type, b->o.direction, name,
            clconv_algorithm_rounds(name) ? "true" : "false",
-           strcmp(l->chosen, name) ? "false" : "true");
+           is_chosen(l, name, tile) ? "true" : "false");
     b->has_printed = 1;
 }
 
@@ -273,11 +282,11 @@ static void run_row(bench *b, const layer *l, const clconv__algo *algo, const cl
         NULL,
         {.input = {l->input, 0}, .weights = {l->weights_memory, 0}, .output = {l->output, 0}}};
     options.algorithm = algo->name;
-    begin_row(b, l, algo->name);
-    if (tile) {
+    if (tile)
         clconv__format_tile(c.tile, tile);
+    begin_row(b, l, algo->name, c.tile);
+    if (tile)
         printf("\"tile\": \"%s\", ", c.tile);
-    }
     if (clconv__plan_create(&c.plan, b->device, &l->problem, &options, tile ? &choice : NULL)) {
         printf("\"refusal\": ");
         print_message(clconv_last_message());
@@ -297,7 +306,7 @@ static void run_row(bench *b, const layer *l, const clconv__algo *algo, const cl
 }
 
 static void run_tiles(bench *b, const layer *l, const clconv__algo *algo) {
-    const clconv__tile *tile = b->o.has_tiles ? algo->tiles : NULL;
+    const clconv__tile *tile = b->o.all_tiles ? algo->tiles : NULL;
     if (!tile)
         run_row(b, l, algo, NULL);
     for (; tile && tile->value[0]; ++tile)
@@ -324,7 +333,7 @@ static void run_clblast(bench *b, const layer *l) {
         fprintf(stderr, "%s fails on %s\n", c.name, l->problem.name);
         return;
     }
-    begin_row(b, l, c.name);
+    begin_row(b, l, c.name, c.tile);
     printf("\"peer\": \"clblast\", ");
     time_candidate(b, l, &c);
 }
@@ -366,8 +375,8 @@ static int read_settings(settings *o, int argc, char **argv) {
             o->direction = value;
         else if (strcmp(name, "only") == 0)
             o->only = value;
-        else if (strcmp(name, "tiles") == 0)
-            o->has_tiles = strcmp(value, "all") == 0;
+        else if (strcmp(name, "tiles") == 0 && strcmp(value, "all") == 0)
+            o->all_tiles = 1;
         else if (strcmp(name, "batch") == 0)
             o->batch = atoi(value);
         else if (strcmp(name, "runs") == 0)
