@@ -3,7 +3,7 @@
 
     bench/gpu/summary.py FOLDER
 
-Reads rows-*.json and cudnn-*.json there. Each line is of the layers of one type, direction and batch
+Reads rows-*.json and cudnn-*.json there, which may be compressed (.json.gz). Each line is of the layers of one type, direction and batch
 that the chosen algorithm computed:
 
     chosen         time of a call with the algorithm that a plan chooses
@@ -17,6 +17,7 @@ still, the host's.
 """
 import collections
 import glob
+import gzip
 import json
 import math
 import sys
@@ -26,12 +27,19 @@ def mean(values):
     return math.exp(sum(map(math.log, values)) / len(values)) if values else float("nan")
 
 
+def load(folder, pattern):
+    """The JSON files of a pattern."""
+    for path in sorted(glob.glob(f"{folder}/{pattern}.json*")):
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            yield json.load(file)
+
+
 def read(folder):
     """Rows of every file, by (type, direction, batch) and layer; cuDNN's best; and CLBlast's."""
     rows = collections.defaultdict(lambda: collections.defaultdict(list))
     cudnn, clblast = {}, {}
-    for path in sorted(glob.glob(folder + "/rows-*.json")):
-        for row in json.load(open(path)):
+    for all_rows in load(folder, "rows-*"):
+        for row in all_rows:
             if "refusal" in row:
                 continue
             row["time"] = row["median"] or row["wall"]
@@ -40,8 +48,8 @@ def read(folder):
                 clblast[(*key, row["layer"])] = row["time"]
             else:
                 rows[key][row["layer"]].append(row)
-    for path in sorted(glob.glob(folder + "/cudnn-*.json")):
-        for row in json.load(open(path))["rows"]:
+    for peer in load(folder, "cudnn-*"):
+        for row in peer["rows"]:
             key = row["precision"], row["direction"], row["batch"], row["layer"]
             cudnn[key] = min(row["median"], cudnn.get(key, math.inf))
     return rows, cudnn, clblast
