@@ -96,8 +96,8 @@ kernel void nhwc_mma_pack(const geometry g, const offsets at, global const w_t *
 
 /*
  * staged[group][picture][out_d][out_h][out_w][vectors], where out_ are the extents of the padded copy.
- * Through local memory, so that planes of channels are read, and vectors written, in the order of memory. Global size
- * (tiles of pixels * INPUT_PIXELS, chunks of INPUT_VECS vectors, groups * batch).
+ * Through local memory, so that planes of channels are read, and vectors written, in the order of memory.
+ * Global size (tiles of pixels * INPUT_PIXELS, chunks of INPUT_VECS vectors, groups * batch).
  */
 #define INPUT_PIXELS 64
 #define INPUT_VECS   4
