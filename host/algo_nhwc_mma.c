@@ -95,16 +95,12 @@ static const clconv__engine *engine_of(const clconv__request *r) {
     return clconv__device_engine(r->device, r->problem->type, NULL);
 }
 
-/*
- * Work-items copy whole rows of vectors, 8 of which have the same exchanges as the next. Where the
- * lanes have registers, they have twice as many sums as in gemm_tiled.cl, because nothing that is
- * fetched passes through them; lanes of dpas have not.
- */
+/* Work-items copy whole rows of vectors, 8 of which have the same exchanges as the next. */
 static int fits(const nhwc_shape *s, const clconv_device_info *info, const clconv__engine *engine) {
-    const size_t rows = s->items / s->vecs, lanes = engine->lanes[0] * engine->lanes[1];
-    const size_t most_sums = engine->item * engine->item * (lanes >= 32 ? 2 : 1);
-    return s->tile_m * s->tile_n / s->items <= most_sums && s->items <= info->max_work_group_size &&
-           s->items <= info->max_work_item_sizes[0] && INPUT_PIXELS <= info->max_work_group_size &&
+    const size_t rows = s->items / s->vecs;
+    return s->tile_m * s->tile_n / s->items <= engine->sums &&
+           s->items <= info->max_work_group_size && s->items <= info->max_work_item_sizes[0] &&
+           INPUT_PIXELS <= info->max_work_group_size &&
            INPUT_PIXELS <= info->max_work_item_sizes[0] && s->stages >= LEAST_STAGES &&
            s->local_bytes <= info->local_memory_size && s->vecs % 4 == 0 && rows % 8 == 0 &&
            s->tile_m % rows == 0 && s->tile_n % rows == 0 && s->tile_m / WARPS_M % FRAGMENT == 0 &&

@@ -25,17 +25,17 @@ static const char amd[] = "Advanced Micro Devices";
  * know.
  */
 static const clconv__engine engines[] = {
-    {"ptx_m16n8k16", "NVIDIA", PTX_K16, ALL_TYPES, {8, 4}, 8, 0},
-    {"ptx_m16n8k8", "NVIDIA", PTX_K8, HALVES, {8, 4}, 8, 0},
-    {"amd_wmma", amd, WMMA, SIXTEEN_BITS, {8, 4}, 8, 0},
-    {"amd_mfma", amd, MFMA, SIXTEEN_BITS, {8, 8}, 8, 0},
-    {"intel_dpas_8", "Intel", DPAS_8, SIXTEEN_BITS, {4, 2}, 8, 0},
-    {"intel_dpas_16", "Intel", DPAS_16, SIXTEEN_BITS, {4, 4}, 4, 0},
-    {"emulated", NULL, PTX_K16, ALL_TYPES, {8, 4}, 8, 3},
-    {"emulated_wmma", NULL, WMMA, SIXTEEN_BITS, {8, 4}, 8, 6},
-    {"emulated_mfma", NULL, MFMA, SIXTEEN_BITS, {8, 8}, 8, 2},
-    {"emulated_dpas_8", NULL, DPAS_8, SIXTEEN_BITS, {4, 2}, 8, 6},
-    {"emulated_dpas_16", NULL, DPAS_16, SIXTEEN_BITS, {4, 4}, 8, 6},
+    {"ptx_m16n8k16", "NVIDIA", PTX_K16, ALL_TYPES, {8, 4}, 8, 128, 0},
+    {"ptx_m16n8k8", "NVIDIA", PTX_K8, HALVES, {8, 4}, 8, 64, 0},
+    {"amd_wmma", amd, WMMA, SIXTEEN_BITS, {8, 4}, 8, 64, 0},
+    {"amd_mfma", amd, MFMA, SIXTEEN_BITS, {8, 8}, 8, 64, 0},
+    {"intel_dpas_8", "Intel", DPAS_8, SIXTEEN_BITS, {4, 2}, 8, 64, 0},
+    {"intel_dpas_16", "Intel", DPAS_16, SIXTEEN_BITS, {4, 4}, 4, 16, 0},
+    {"emulated", NULL, PTX_K16, ALL_TYPES, {8, 4}, 8, 128, 3},
+    {"emulated_wmma", NULL, WMMA, SIXTEEN_BITS, {8, 4}, 8, 64, 6},
+    {"emulated_mfma", NULL, MFMA, SIXTEEN_BITS, {8, 8}, 8, 64, 2},
+    {"emulated_dpas_8", NULL, DPAS_8, SIXTEEN_BITS, {4, 2}, 8, 64, 6},
+    {"emulated_dpas_16", NULL, DPAS_16, SIXTEEN_BITS, {4, 4}, 8, 64, 6},
 };
 
 const clconv__engine *clconv__find_engine(const char *name) {

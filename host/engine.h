@@ -12,6 +12,7 @@ typedef struct clconv__engine {
     unsigned types;     /* 1 << clconv_type, of what it multiplies */
     size_t lanes[2];    /* of a warp: LANES_M and LANES_N there */
     size_t item;        /* the largest ITEM that its lanes have registers for */
+    size_t sums;        /* that they have registers for where whole vectors are copied */
     size_t scratch; /* words of local memory of a work-item for each of its ITEM; emulated only */
 } clconv__engine;
 
