@@ -79,5 +79,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_problems_on_every_device),
     };
+    use_optimizer(false);
     return run_group_on_devices(tests);
 }

@@ -214,6 +214,17 @@ static inline expectation expectation_of(const char *algorithm, const clconv_pro
     return own;
 }
 
+/*
+ * Whether PoCL optimizes what is compiled from now on, which takes most of the time of tests that
+ * compile many large kernels.
+ */
+static inline void use_optimizer(bool wanted) {
+    if (wanted)
+        unsetenv("POCL_EXTRA_BUILD_FLAGS");
+    else
+        setenv("POCL_EXTRA_BUILD_FLAGS", "-cl-opt-disable", 1);
+}
+
 /* Creates a plan, runs it once, and compares; prints what is wrong. */
 static inline bool algorithm_is_right(clconv_device *device, const clconv_device_info *info,
                                       const clconv_problem *problem, const char *algorithm,
