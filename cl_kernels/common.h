@@ -309,6 +309,24 @@ static inline void finish16(float16 acc, scalars s, global const y_t *bias,
 }
 #endif
 
+/* ---- work-groups ---- */
+
+/*
+ * The sum of the values of a work-group's items, a power of two, in an order that depends on
+ * nothing else. All of them must come here; `shared` has room for one value of each.
+ */
+static inline acc_t sum_items(acc_t value, local acc_t *shared, int item, int items) {
+    barrier(CLK_LOCAL_MEM_FENCE); /* what was here before was read */
+    shared[item] = value;
+    for (int half_way = items / 2; half_way > 0; half_way /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (item < half_way)
+            shared[item] += shared[item + half_way];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return shared[0];
+}
+
 /* ---- rows into local memory ---- */
 
 /* to[k] = from[k], k < count, where count is at least the width: the last vector overlaps. */

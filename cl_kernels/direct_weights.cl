@@ -1,5 +1,5 @@
 /*
- * The gradients of weights and bias: one element per work-item, which sums over all pictures and
+ * The gradient of the weights: one element per work-item, which sums over all pictures and
  * places of the output in one order always. x is the input and y the gradient of the output. With
  * LANES, for CPUs, rows of neighbouring floats are summed in vectors, whose lanes are added last.
  */
@@ -114,22 +114,4 @@ kernel void direct_weights(const geometry g, const offsets at, const scalars s,
 #endif
     finish(acc, s, w, w, w + at.w, channel,
            channel * g.w_o + c * g.w_i + g.w_start + kd * g.w_d + kh * g.w_h + kw * g.w_w);
-}
-
-/* Global size (out channels). */
-kernel void direct_weights_bias(const geometry g, const offsets at, const scalars s,
-                                global const y_t *restrict y, global y_t *bias) {
-    index_t channel = (index_t)get_global_id(0);
-    if (channel >= g.groups * g.out_per_group)
-        return;
-    y += at.y;
-    acc_t acc = 0;
-    for (index_t n = 0; n < g.batch; ++n)
-        for (index_t d = 0; d < g.out_d; ++d)
-            for (index_t h = 0; h < g.out_h; ++h) {
-                index_t row = n * g.y_n + channel * g.y_c + d * g.y_d + h * g.y_h;
-                for (index_t k = 0; k < g.out_w; ++k)
-                    acc += LOAD(y, row + k * g.y_w);
-            }
-    finish(acc, s, bias, bias, bias + at.bias, channel, channel);
 }

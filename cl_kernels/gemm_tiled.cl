@@ -17,18 +17,6 @@
  *
  * Stages: gemm_tiled_pack rearranges the weights, gemm_tiled multiplies, sum_parts.
  */
-#ifndef TILE_M
-#define TILE_M 64
-#endif
-#ifndef TILE_N
-#define TILE_N 64
-#endif
-#ifndef TILE_K
-#define TILE_K 8
-#endif
-#ifndef ITEM
-#define ITEM 8
-#endif
 #ifndef POINT
 #define POINT 0
 #endif
@@ -38,64 +26,10 @@
 #ifndef RAW
 #define RAW 0
 #endif
-#define ITEMS_M (TILE_M / ITEM)
-#define ITEMS_N (TILE_N / ITEM)
-#define ITEMS (ITEMS_M * ITEMS_N)
-
-#if ENGINE
-typedef uint word_t;
-typedef uint4 quad_t;
-#define LOAD_WORD_X(g, pointer, index) BITS_X(pointer, index)
-#define LOAD_WORD_W(g, pointer, index) BITS_W(pointer, index)
-#define PUT(word, value, i)            PUT_WORD(word, value, i)
-#define SKEW 8 /* the rows that a warp reads at a time then lie in banks of their own */
-/* What a work-item has in the end: RUNS times RUN neighbouring pixels of CHANNELS channels. */
-#define FRAGMENTS_M (LANES_M * ITEM / MMA_ROWS)
-#define FRAGMENTS_N (LANES_N * ITEM / MMA_COLUMNS)
-#define WARPS_N (TILE_N / (LANES_N * ITEM))
-#define RUN C_COLUMNS
-#define RUNS FRAGMENTS_N
-#define CHANNELS (FRAGMENTS_M * C_ROWS)
-#define LANE(item) ((item) % MMA_LANES)
-#define FIRST_M(item) ((item) / MMA_LANES / WARPS_N * (LANES_M * ITEM))
-#define FIRST_N(item) ((item) / MMA_LANES % WARPS_N * (LANES_N * ITEM))
-#define RUN_AT(item, n) (FIRST_N(item) + MMA_COLUMNS * (n) + C_COLUMN(LANE(item)))
-#define CHANNEL_AT(item, m)                                                                        \
-    (FIRST_M(item) + MMA_ROWS * ((m) / C_ROWS) + C_ROW(LANE(item), (m) % C_ROWS))
-#define SUM_OF(m, n, q) sums[(m) / C_ROWS][n][(m) % C_ROWS * C_COLUMNS + (q)]
-#else
-typedef float word_t;
-typedef float4 quad_t;
-#define PAIR 1
-#define LOAD_WORD_X(g, pointer, index) LOAD_X(g, pointer, index)
-#define LOAD_WORD_W(g, pointer, index) LOAD_W(g, pointer, index)
-#define PUT(word, value, i) ((word) = (value))
-#define SKEW 0
-#define QUADS (ITEM / 4)
-#define RUN 4
-#define RUNS QUADS
-#define CHANNELS ITEM
-#define OF_WARPS
-#define RUN_AT(item, n) (RUN * ((n) * ITEMS_N + (item) % ITEMS_N))
-#define CHANNEL_AT(item, m) (4 * ((m) / 4 * ITEMS_M + (item) / ITEMS_N) + (m) % 4)
-#define SUM_OF(m, n, q) element_of(sums[m][n], q)
-
-static inline float element_of(float4 quad, int i) {
-    return i == 0 ? quad.x : i == 1 ? quad.y : i == 2 ? quad.z : quad.w;
-}
-#endif
-
-/* Rows of words in local memory. */
-#define ROWS (TILE_K / PAIR)
-#define ROW_M (TILE_M + SKEW)
-#define ROW_N (TILE_N + SKEW)
 /* What a work-item fetches of a step: quads of weights, and pixels, which lie ROW_STEP rows apart. */
 #define FETCH_M (ROWS * TILE_M / 4 / ITEMS)
 #define FETCH_N (ROWS * TILE_N / ITEMS)
 #define ROW_STEP (ITEMS / TILE_N)
-/* Where word i of a lane's first fragments lies there. */
-#define A_AT(lane, i) (A_WORD(lane, i) * ROW_M + A_ROW(lane, i))
-#define B_AT(lane, i) (B_WORD(lane, i) * ROW_N + B_COLUMN(lane))
 /* Where a quad of a step's packed weights lies in local memory. */
 #define QUAD_AT(i) ((i) / (TILE_M / 4) * (ROW_M / 4) + (i) % (TILE_M / 4))
 
@@ -162,11 +96,7 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
            global y_t *y) {
     local quad_t weights[2][ROWS * ROW_M / 4];
     local quad_t columns[2][ROWS * ROW_N / 4];
-#if EMULATED
-    local uint scratch[ITEMS * MMA_SCRATCH(FRAGMENTS_M, FRAGMENTS_N)];
-#elif ENGINE
-    local uint *scratch = 0;
-#endif
+    DECLARE_SCRATCH(scratch);
     const int item = (int)get_local_id(0);
     const int fetch_row = item / TILE_N, fetch_n = item % TILE_N;
     index_t blocks = (g.out_per_group + TILE_M - 1) / TILE_M;
@@ -199,23 +129,8 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
 #endif
 #endif
 
-#if ENGINE
-    float sums[FRAGMENTS_M][FRAGMENTS_N][C_WORDS];
-    #pragma unroll
-    for (int m = 0; m < FRAGMENTS_M; ++m)
-        #pragma unroll
-        for (int n = 0; n < FRAGMENTS_N; ++n)
-            #pragma unroll
-            for (int i = 0; i < C_WORDS; ++i)
-                sums[m][n][i] = 0;
-#else
-    float4 sums[ITEM][QUADS];
-    #pragma unroll
-    for (int m = 0; m < ITEM; ++m)
-        #pragma unroll
-        for (int n = 0; n < QUADS; ++n)
-            sums[m][n] = 0;
-#endif
+    sums_t sums;
+    clear(sums);
 
     /* One turn more than there are steps: the first only fetches, the last only multiplies. */
     for (index_t turn = step; turn <= end; ++turn) {
@@ -280,50 +195,7 @@ gemm_tiled(const geometry g, const offsets at, const scalars s, global const x_t
 #endif
         }
         if (turn > step) {
-#if ENGINE
-            /* From a lane's first word all others are as far away as in lane 0, which saves registers. */
-            const int lane = LANE(item);
-            local const uint *a =
-                (local const uint *)weights[1 - side] + FIRST_M(item) + A_AT(lane, 0);
-            local const uint *b =
-                (local const uint *)columns[1 - side] + FIRST_N(item) + B_AT(lane, 0);
-            #pragma unroll
-            for (int k = 0; k < ROWS; k += MMA_WORDS, a += MMA_WORDS * ROW_M, b += MMA_WORDS * ROW_N) {
-                uint of_a[FRAGMENTS_M][A_WORDS], of_b[FRAGMENTS_N][B_WORDS];
-                #pragma unroll
-                for (int m = 0; m < FRAGMENTS_M; ++m)
-                    #pragma unroll
-                    for (int i = 0; i < A_WORDS; ++i)
-                        of_a[m][i] = a[m * MMA_ROWS + A_AT(0, i)];
-                #pragma unroll
-                for (int n = 0; n < FRAGMENTS_N; ++n)
-                    #pragma unroll
-                    for (int i = 0; i < B_WORDS; ++i)
-                        of_b[n][i] = b[n * MMA_COLUMNS + B_AT(0, i)];
-                multiply_fragments(sums[0][0], of_a[0], of_b[0], FRAGMENTS_M, FRAGMENTS_N, scratch);
-            }
-#else
-            local const float4 *a = weights[1 - side] + item / ITEMS_N;
-            local const float4 *b = columns[1 - side] + item % ITEMS_N;
-            #pragma unroll
-            for (int k = 0; k < TILE_K; ++k, a += TILE_M / 4, b += TILE_N / 4) {
-                float4 column[QUADS];
-                #pragma unroll
-                for (int n = 0; n < QUADS; ++n)
-                    column[n] = b[n * ITEMS_N];
-                #pragma unroll
-                for (int m = 0; m < QUADS; ++m) {
-                    float4 weight = a[m * ITEMS_M];
-                    #pragma unroll
-                    for (int n = 0; n < QUADS; ++n) {
-                        sums[4 * m][n] += weight.x * column[n];
-                        sums[4 * m + 1][n] += weight.y * column[n];
-                        sums[4 * m + 2][n] += weight.z * column[n];
-                        sums[4 * m + 3][n] += weight.w * column[n];
-                    }
-                }
-            }
-#endif
+            multiply_step(sums, weights[1 - side], columns[1 - side], item, scratch);
         }
         if (turn < end) {
             #pragma unroll

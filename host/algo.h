@@ -145,6 +145,8 @@ extern const clconv__algo_ops clconv__winograd_gemm_ops; /* algo_winograd_gemm.c
 extern const clconv__algo_ops clconv__col2im_ops;        /* algo_col2im.c */
 extern const clconv__algo_ops clconv__weights_ops;       /* algo_weights.c */
 extern const clconv__algo_ops clconv__weights_gemm_ops;  /* algo_weights_gemm.c */
+extern const clconv__algo_ops clconv__weights_tiled_ops; /* algo_weights_tiled.c */
+extern const clconv__algo_ops clconv__depthwise_weights_ops;
 
 /* Launches and estimates of rows that lie with their operations. */
 int clconv__launch_gemm(clconv__launch *launch, const clconv__request *request,
@@ -158,6 +160,17 @@ int clconv__refuses_nhwc_copy(char refusal[CLCONV_REFUSAL_SIZE], const clconv__r
 int clconv__launch_nhwc_mma(clconv__launch *launch, const clconv__request *request,
                             const clconv__tile *tile);
 double clconv__seconds_nhwc_mma(const clconv__request *request, const clconv__tile *tile);
+int clconv__launch_weights_tiled(clconv__launch *launch, const clconv__request *request,
+                                 const clconv__tile *tile);
+double clconv__seconds_weights_tiled(const clconv__request *request, const clconv__tile *tile);
+int clconv__launch_weights_mma(clconv__launch *launch, const clconv__request *request,
+                               const clconv__tile *tile);
+double clconv__seconds_weights_mma(const clconv__request *request, const clconv__tile *tile);
+int clconv__refuses_depthwise_weights(char refusal[CLCONV_REFUSAL_SIZE],
+                                      const clconv__request *request);
+int clconv__launch_depthwise_weights(clconv__launch *launch, const clconv__request *request,
+                                     const clconv__tile *tile);
+double clconv__seconds_depthwise_weights(const clconv__request *request, const clconv__tile *tile);
 int clconv__launch_winograd_gemm_2x2(clconv__launch *launch, const clconv__request *request,
                                      const clconv__tile *tile);
 int clconv__launch_winograd_gemm_4x4(clconv__launch *launch, const clconv__request *request,

@@ -34,16 +34,15 @@ static size_t packs_of(const clconv__request *r) {
 static clconv__gemm_shape shape_with(const clconv__request *r, const clconv__tile *tile,
                                      const clconv__engine *engine) {
     const clconv_problem *p = r->problem;
-    clconv__gemm_size size = {.groups = p->groups,
-                              .out_channels = r->g.out_per_group,
-                              .in_channels = r->g.in_per_group,
-                              .taps = p->kernel[0] * p->kernel[1] * p->kernel[2],
-                              .pixels = p->batch * r->g.pixels,
-                              .packs = engine ? packs_of(r) : 0,
-                              .scratch = engine ? engine->scratch : 0,
-                              .most = engine ? engine->item : 0};
-    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
-        size.is_padded |= p->pad_begin[axis] || p->pad_end[axis];
+    const clconv__gemm_size size = {.groups = p->groups,
+                                    .out_channels = r->g.out_per_group,
+                                    .in_channels = r->g.in_per_group,
+                                    .taps = p->kernel[0] * p->kernel[1] * p->kernel[2],
+                                    .pixels = p->batch * r->g.pixels,
+                                    .is_padded = clconv__is_padded(p),
+                                    .packs = engine ? packs_of(r) : 0,
+                                    .scratch = engine ? engine->scratch : 0,
+                                    .most = engine ? engine->item : 0};
     return clconv__gemm_shape_of(&size, tile, r->device->info.compute_units);
 }
 
@@ -169,7 +168,7 @@ static clconv_status create_with(clconv_plan *plan, const clconv__engine *engine
         status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "gemm_tiled.cl",
                                      stage_names[i], tile, l.options);
     if (!status && state->shape.parts > 1)
-        status = clconv__sum_parts_kernel(&state->kernels[SUM], plan);
+        status = clconv__sum_parts_kernel(&state->kernels[SUM], plan, &plan->problem);
     if (status)
         destroy(plan);
     return status;
@@ -224,7 +223,8 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
     if (status || !is_split)
         return status;
     return clconv__sum_parts(&call, state->kernels[SUM], &state->geometry, &state->scalars,
-                             state->shape.parts, buffers.raw_at, event);
+                             plan->problem.batch * plan->request.g.pixels, state->shape.parts,
+                             buffers.raw_at, event);
 }
 
 const clconv__algo_ops clconv__gemm_ops = {0, create, destroy, enqueue, NULL, NULL, pack_device};

@@ -94,8 +94,7 @@ static clconv_status create(clconv_plan *plan) {
             clconv__plan_kernel(&state->unroll, plan, &columns, "im2col.cl", "im2col", NULL, "");
     }
     if (!status && computes_weights(&plan->problem) && plan->problem.has_bias)
-        status = clconv__plan_kernel(&state->epilogue, plan, &summed, "direct_weights.cl",
-                                     "direct_weights_bias", NULL, "");
+        status = clconv__bias_sums_kernel(&state->epilogue, plan);
     else if (!status && has_epilogue(&plan->problem))
         status = clconv__plan_kernel(&state->epilogue, plan, &rest, "im2col.cl", "im2col_epilogue",
                                      NULL, "");

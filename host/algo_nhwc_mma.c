@@ -87,7 +87,8 @@ static nhwc_shape shape_of(const clconv__request *r, const clconv__tile *tile,
     s.tiles = clconv__divide_up(p->batch * r->g.pixels, s.tile_n);
     s.steps = clconv__divide_up(p->kernel[0] * p->kernel[1] * p->kernel[2] * s.vectors, s.vecs);
     s.parts = clconv__gemm_parts(&s.per_part, p->groups * s.blocks * s.tiles, s.steps,
-                                 r->device->info.compute_units);
+                                 (size_t)r->device->info.compute_units * CLCONV__GROUPS_OF_UNIT,
+                                 CLCONV__MOST_PARTS);
     return s;
 }
 
@@ -272,7 +273,7 @@ static clconv_status create(clconv_plan *plan) {
         status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "nhwc_mma.cl",
                                      kernel_names[i], tile, l.options);
     if (!status && state->shape.parts > 1)
-        status = clconv__sum_parts_kernel(&state->kernels[SUM], plan);
+        status = clconv__sum_parts_kernel(&state->kernels[SUM], plan, &plan->problem);
     if (status)
         destroy(plan);
     return status;
@@ -362,7 +363,8 @@ static clconv_status enqueue(clconv_plan *plan, cl_command_queue queue,
         status = multiply(&call, &packed, raw_at, is_split ? NULL : event);
     if (!status && is_split)
         status = clconv__sum_parts(&call, state->kernels[SUM], &state->geometry, &state->scalars,
-                                   state->shape.parts, raw_at, event);
+                                   plan->problem.batch * plan->request.g.pixels, state->shape.parts,
+                                   raw_at, event);
     return status;
 }
 

@@ -29,10 +29,7 @@ typedef struct vector_state {
 } vector_state;
 
 int clconv__vector_needs_planes(const clconv_problem *p) {
-    int pads = p->type != CLCONV_F32;
-    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
-        pads |= p->pad_begin[axis] || p->pad_end[axis];
-    return pads;
+    return p->type != CLCONV_F32 || clconv__is_padded(p);
 }
 
 /* Whether the rows of a tensor's planes lie one behind the other without a gap. */

@@ -1,6 +1,6 @@
 /*
- * direct_weights.cl: the gradients of the weights and of the bias, each where it is wanted. Rows
- * with tiles have a kernel of their own for the weights.
+ * direct_weights.cl and bias_sums.cl: the gradients of weights and bias, each where it is wanted.
+ * Rows with tiles have a kernel of their own for the weights.
  */
 #include "call.h"
 #include "opencl.h"
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 enum { WEIGHTS, BIAS, KERNELS };
-static const char *const kernel_names[KERNELS] = {"direct_weights", "direct_weights_bias"};
 
 int clconv__weights_have_lanes(const clconv__request *r) {
     const clconv__geometry *g = &r->g;
@@ -54,13 +53,14 @@ static clconv_status create(clconv_plan *plan) {
     if (!state)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
-    const char *const options = clconv__weights_have_lanes(&plan->request) ? " -DLANES=1" : "";
     if (plan->algo->tiles)
         status = create_tiled(plan, &plain);
-    for (int i = 0; i < KERNELS && !status; ++i)
-        if (i == BIAS ? plan->problem.has_bias : !plan->algo->tiles)
-            status = clconv__plan_kernel(&state->kernels[i], plan, &plain, "direct_weights.cl",
-                                         kernel_names[i], NULL, options);
+    else
+        status = clconv__plan_kernel(
+            &state->kernels[WEIGHTS], plan, &plain, "direct_weights.cl", "direct_weights", NULL,
+            clconv__weights_have_lanes(&plan->request) ? " -DLANES=1" : "");
+    if (!status && plan->problem.has_bias)
+        status = clconv__bias_sums_kernel(&state->kernels[BIAS], plan);
     if (status) {
         destroy(plan);
         return status;

@@ -2,6 +2,8 @@
 
 #include "opencl.h"
 
+#include <stdio.h>
+
 clconv_status clconv__call_begin(clconv__call *call, clconv_plan *plan, cl_command_queue queue,
                                  const clconv_tensors *tensors, cl_uint wait_count,
                                  const cl_event *wait) {
@@ -73,12 +75,31 @@ clconv__argument clconv__as_argument(clconv__index_argument *value, const clconv
                             : (clconv__argument){sizeof value->narrow, &value->narrow};
 }
 
-size_t clconv__line_group(const clconv_plan *plan) {
+/* The largest of some sizes that the device has. */
+static size_t largest_group(const clconv_plan *plan, const size_t sizes[], size_t count) {
     const clconv_device_info *info = &plan->request.device->info;
-    size_t most = info->max_work_group_size < info->max_work_item_sizes[0]
-                      ? info->max_work_group_size
-                      : info->max_work_item_sizes[0];
-    return most >= 64 ? 64 : most >= 16 ? 16 : 1;
+    for (size_t i = 0; i < count; ++i)
+        if (sizes[i] <= info->max_work_group_size && sizes[i] <= info->max_work_item_sizes[0])
+            return sizes[i];
+    return 1;
+}
+
+size_t clconv__line_group(const clconv_plan *plan) {
+    static const size_t sizes[] = {64, 16};
+    return largest_group(plan, sizes, sizeof sizes / sizeof sizes[0]);
+}
+
+static size_t bias_group(const clconv_plan *plan) {
+    static const size_t sizes[] = {256, 64, 16};
+    return largest_group(plan, sizes, sizeof sizes / sizeof sizes[0]);
+}
+
+clconv_status clconv__bias_sums_kernel(cl_kernel *kernel, const clconv_plan *plan) {
+    char options[32];
+    clconv_problem plain = plan->problem; /* nothing is added to what is summed */
+    plain.has_bias = 0;
+    snprintf(options, sizeof options, " -DITEMS=%zu", bias_group(plan));
+    return clconv__plan_kernel(kernel, plan, &plain, "bias_sums.cl", "bias_sums", NULL, options);
 }
 
 clconv_status clconv__call_bias_sums(clconv__call *call, cl_kernel kernel,
@@ -91,8 +112,8 @@ clconv_status clconv__call_bias_sums(clconv__call *call, cl_kernel kernel,
         {sizeof(cl_mem), &call->tensors.output.memory},
         {sizeof(cl_mem), &call->tensors.bias.memory},
     };
-    const clconv__range range = {{call->plan->problem.out_channels, 1, 1},
-                                 clconv__line_group(call->plan)};
+    const size_t group = bias_group(call->plan);
+    const clconv__range range = {{call->plan->problem.out_channels * group, 1, 1}, group};
     return clconv__call_kernel(call, kernel, &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }

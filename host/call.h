@@ -66,8 +66,11 @@ clconv__argument clconv__as_argument(clconv__index_argument *value, const clconv
 clconv_status clconv__call_kernel(clconv__call *call, cl_kernel kernel, const clconv__range *range,
                                   const clconv__argument *arguments, size_t count, cl_event *event);
 
-/** Enqueues a kernel that sums the output's gradient over pictures and pixels, a work-item for each
- * channel: the gradient of the bias. */
+/** bias_sums.cl, which sums the output's gradient over pictures and pixels: the gradient of the
+ * bias. */
+clconv_status clconv__bias_sums_kernel(cl_kernel *kernel, const clconv_plan *plan);
+
+/** Enqueues it; the scalars are of a problem that adds no bias. */
 clconv_status clconv__call_bias_sums(clconv__call *call, cl_kernel kernel,
                                      const clconv__kernel_geometry *geometry,
                                      const clconv__kernel_scalars *scalars, cl_event *event);

@@ -7,29 +7,43 @@
 /* By taps each tap is padded to whole steps; beyond this the table of the flat order is cheaper. */
 #define MOST_PADDING 1.15
 
-/* Groups of work-items that a unit gets by splitting, and the least that is worth a part. */
-enum { GROUPS_OF_UNIT = 2, LEAST_STEPS = 4, MOST_PARTS = 32 };
+/* The least that is worth a part. */
+enum { LEAST_STEPS = 4 };
 
-/* SKEW of gemm_tiled.cl, for matrix engines. */
-enum { SKEW = 8 };
+/* Of a long reduction to few sums, as of pixels to weights: work-items that a unit gets, and how
+ * many parts are allowed. */
+enum { ITEMS_OF_UNIT = 768, MOST_PARTS_OF_PIXELS = 128 };
 
-/* Both sides of the two factors, and what an engine passes its fragments through. */
-static size_t local_bytes(const clconv__gemm_shape *s, size_t scratch) {
+/* SKEW of gemm.h with a matrix engine, and GAP. */
+enum { SKEW = 8, GAP = 4 };
+
+/* Both sides of the two factors, what an engine passes its fragments through, and places. */
+static size_t local_bytes(const clconv__gemm_shape *s, const clconv__gemm_size *size) {
     const size_t words = 2 * s->rows * (s->tile_m + s->tile_n + 2 * s->skew);
-    return (words + scratch * s->item * s->items) * sizeof(float);
+    const size_t places = size->along_k ? 4 * s->tile_n * sizeof(cl_long) : 0;
+    return (words + size->scratch * s->item * s->items) * sizeof(float) + places;
 }
 
-size_t clconv__gemm_parts(size_t *per_part, size_t groups, size_t steps, unsigned units) {
-    const size_t wanted = (size_t)units * GROUPS_OF_UNIT;
-    size_t most = steps / LEAST_STEPS, parts = wanted / groups;
-    if (most > MOST_PARTS)
-        most = MOST_PARTS;
+size_t clconv__gemm_parts(size_t *per_part, size_t groups, size_t steps, size_t wanted,
+                          size_t most) {
+    size_t parts = wanted / groups;
+    if (most > steps / LEAST_STEPS)
+        most = steps / LEAST_STEPS;
     if (parts > most)
         parts = most;
     if (parts < 1)
         parts = 1;
     *per_part = clconv__divide_up(steps, parts);
     return clconv__divide_up(steps, *per_part); /* none is empty */
+}
+
+static void split(clconv__gemm_shape *s, int along_k, unsigned units) {
+    const size_t groups = s->groups * s->blocks * s->tiles;
+    s->parts = along_k
+                   ? clconv__gemm_parts(&s->per_part, groups, s->steps,
+                                        units * ITEMS_OF_UNIT / s->items, MOST_PARTS_OF_PIXELS)
+                   : clconv__gemm_parts(&s->per_part, groups, s->steps,
+                                        (size_t)units * CLCONV__GROUPS_OF_UNIT, CLCONV__MOST_PARTS);
 }
 
 clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const clconv__tile *tile,
@@ -41,16 +55,16 @@ clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const cl
     s.packs = size->packs;
     s.most = size->most;
     s.rows = size->packs ? s.tile_k / size->packs : s.tile_k;
-    s.skew = size->packs ? SKEW : 0;
+    s.skew = size->packs ? SKEW : size->along_k ? GAP : 0;
     s.items = s.tile_m / s.item * (s.tile_n / s.item);
-    s.local_bytes = local_bytes(&s, size->scratch);
+    s.local_bytes = local_bytes(&s, size);
     s.groups = size->groups;
     s.blocks = clconv__divide_up(size->out_channels, s.tile_m);
     s.tiles = clconv__divide_up(size->pixels, s.tile_n);
     s.is_point = size->taps == 1 && !size->is_padded;
     s.is_flat = (double)by_taps > MOST_PADDING * (double)flat;
     s.steps = s.is_flat ? flat : by_taps;
-    s.parts = clconv__gemm_parts(&s.per_part, s.groups * s.blocks * s.tiles, s.steps, units);
+    split(&s, size->along_k, units);
     return s;
 }
 
@@ -132,15 +146,15 @@ clconv_status clconv__gemm_multiply(clconv__call *call, cl_kernel kernel,
                                sizeof arguments / sizeof arguments[0], event);
 }
 
-clconv_status clconv__sum_parts_kernel(cl_kernel *kernel, const clconv_plan *plan) {
-    return clconv__plan_kernel(kernel, plan, &plan->problem, "sum_parts.cl", "sum_parts", NULL, "");
+clconv_status clconv__sum_parts_kernel(cl_kernel *kernel, const clconv_plan *plan,
+                                       const clconv_problem *problem) {
+    return clconv__plan_kernel(kernel, plan, problem, "sum_parts.cl", "sum_parts", NULL, "");
 }
 
 clconv_status clconv__sum_parts(clconv__call *call, cl_kernel kernel,
                                 const clconv__kernel_geometry *geometry,
-                                const clconv__kernel_scalars *scalars, size_t parts, cl_long raw_at,
-                                cl_event *event) {
-    const clconv_plan *plan = call->plan;
+                                const clconv__kernel_scalars *scalars, size_t pixels, size_t parts,
+                                cl_long raw_at, cl_event *event) {
     const clconv_tensors *t = &call->tensors;
     const cl_int count = (cl_int)parts;
     const clconv__argument arguments[] = {
@@ -154,9 +168,8 @@ clconv_status clconv__sum_parts(clconv__call *call, cl_kernel kernel,
         {sizeof(cl_mem), &t->residual.memory},
         {sizeof(cl_mem), &t->output.memory},
     };
-    const clconv__range range = {
-        {plan->problem.batch * plan->request.g.pixels, plan->problem.out_channels, 1},
-        clconv__line_group(plan)};
+    const clconv__range range = {{pixels, call->plan->problem.out_channels, 1},
+                                 clconv__line_group(call->plan)};
     return clconv__call_kernel(call, kernel, &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }

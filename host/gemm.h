@@ -12,6 +12,7 @@ typedef struct clconv__gemm_size {
     size_t packs;   /* values of k in a word, for a matrix engine; 0 for none */
     size_t scratch; /* words of local memory that the engine needs, see engine.h */
     size_t most;    /* largest ITEM of the engine */
+    int along_k;    /* work-items fetch along k, as in weights_tiled.cl */
 } clconv__gemm_size;
 
 /** How a tile cuts it up. */
@@ -27,14 +28,19 @@ typedef struct clconv__gemm_shape {
     int is_point, is_flat;               /* which variant of the kernel */
 } clconv__gemm_shape;
 
+/** Groups of work-items that a unit gets by splitting a reduction. Beyond so many parts, adding
+ * them up takes longer than what is won. */
+enum { CLCONV__GROUPS_OF_UNIT = 2, CLCONV__MOST_PARTS = 32 };
+
 /**
- * In how many parts a reduction of so many steps is split, so that `groups` of work-items fill the
- * device's units; 0 of these to never split.
+ * In how many parts a reduction of so many steps is split, so that instead of `groups` of
+ * work-items there are about as many as are wanted.
  * @param per_part receives the steps of each
  */
-size_t clconv__gemm_parts(size_t *per_part, size_t groups, size_t steps, unsigned units);
+size_t clconv__gemm_parts(size_t *per_part, size_t groups, size_t steps, size_t wanted,
+                          size_t most);
 
-/** With the reduction split for so many units. */
+/** With the reduction split for so many units; 0 of these to never split. */
 clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const clconv__tile *tile,
                                          unsigned units);
 
@@ -63,13 +69,17 @@ clconv_status clconv__gemm_multiply(clconv__call *call, cl_kernel kernel,
                                     const clconv__kernel_scalars *scalars,
                                     const clconv__gemm_buffers *buffers, cl_event *event);
 
-/** sum_parts.cl, which adds the parts of a reduction and finishes the plan's outputs. */
-clconv_status clconv__sum_parts_kernel(cl_kernel *kernel, const clconv_plan *plan);
+/** sum_parts.cl, which adds the parts of a reduction and finishes what `problem` computes. */
+clconv_status clconv__sum_parts_kernel(cl_kernel *kernel, const clconv_plan *plan,
+                                       const clconv_problem *problem);
 
-/** Enqueues it; the parts lie in the workspace, from its float `raw_at` on. */
+/**
+ * Enqueues it for so many pixels of the call's output; the parts lie in the workspace, from its
+ * float `raw_at` on.
+ */
 clconv_status clconv__sum_parts(clconv__call *call, cl_kernel kernel,
                                 const clconv__kernel_geometry *geometry,
-                                const clconv__kernel_scalars *scalars, size_t parts, cl_long raw_at,
-                                cl_event *event);
+                                const clconv__kernel_scalars *scalars, size_t pixels, size_t parts,
+                                cl_long raw_at, cl_event *event);
 
 #endif

@@ -50,18 +50,30 @@ static clconv_status copy_embedded(char **text, size_t *size, const char *name) 
     return clconv__fail(CLCONV_INVALID_ARGUMENT, "no kernel file is named %s", name);
 }
 
-/* A header of its own for the files whose names begin with a stem; NULL for the others. */
-static const char *own_header(const char *name) {
-    static const struct {
-        const char *stem, *header;
-    } rows[] = {{"winograd", "winograd.h"},
-                {"gemm_tiled", "mma.h"},
-                {"mma.cl", "mma.h"},
-                {"nhwc_mma", "mma.h"}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i)
-        if (strncmp(name, rows[i].stem, strlen(rows[i].stem)) == 0)
-            return rows[i].header;
-    return NULL;
+/* Headers of their own for the files whose names begin with a stem. */
+enum { MOST_HEADERS = 2 };
+static const struct {
+    const char *stem, *headers[MOST_HEADERS];
+} own_headers[] = {{"winograd", {"winograd.h"}},
+                   {"gemm_tiled", {"mma.h", "gemm.h"}},
+                   {"weights_tiled", {"mma.h", "gemm.h"}},
+                   {"mma.cl", {"mma.h"}},
+                   {"nhwc_mma", {"mma.h"}}};
+
+enum { MOST_PARTS = 3 + MOST_HEADERS };
+
+/* The files that a program is made of, in their order; returns how many. */
+static int parts_of(const char *parts[MOST_PARTS], const char *name) {
+    int count = 0;
+    parts[count++] = "geometry.h";
+    parts[count++] = "common.h";
+    for (size_t i = 0; i < sizeof own_headers / sizeof own_headers[0]; ++i)
+        for (int k = 0; k < MOST_HEADERS; ++k)
+            if (strncmp(name, own_headers[i].stem, strlen(own_headers[i].stem)) == 0 &&
+                own_headers[i].headers[k])
+                parts[count++] = own_headers[i].headers[k];
+    parts[count++] = name;
+    return count;
 }
 
 static clconv_status read_part(char **text, size_t *size, const char *name) {
@@ -84,10 +96,8 @@ uint64_t clconv__kernels_hash(void) {
 }
 
 clconv_status clconv__kernel_source(char **source, const char *name) {
-    enum { MOST_PARTS = 4 };
-    const char *const header = own_header(name);
-    const char *const names[MOST_PARTS] = {"geometry.h", "common.h", header ? header : name, name};
-    const int count = header ? MOST_PARTS : MOST_PARTS - 1;
+    const char *names[MOST_PARTS];
+    const int count = parts_of(names, name);
     char *parts[MOST_PARTS] = {NULL};
     size_t sizes[MOST_PARTS] = {0}, total = 0;
     clconv_status status = CLCONV_OK;

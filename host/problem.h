@@ -39,6 +39,14 @@ typedef struct clconv__geometry {
     size_t output_stride[CLCONV_TENSOR_AXES];
 } clconv__geometry;
 
+/** Whether zeros are added to the input anywhere. */
+static inline int clconv__is_padded(const clconv_problem *problem) {
+    int any = 0;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        any |= problem->pad_begin[axis] || problem->pad_end[axis];
+    return any;
+}
+
 /** 1 where results are gathered through strides: gradient of the input, transposed convolution. */
 static inline int clconv__gathers(const clconv_problem *problem) {
     return problem->direction == CLCONV_BACKWARD_DATA || problem->direction == CLCONV_TRANSPOSED;

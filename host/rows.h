@@ -23,6 +23,9 @@
     ROW(pointwise)                                                                                 \
     ROW(im2col_clblast)                                                                            \
     ROW(weights_gemm)                                                                              \
+    ROW(weights_tiled)                                                                             \
+    ROW(weights_mma)                                                                               \
+    ROW(depthwise_weights)                                                                         \
     ROW(lines_data)                                                                                \
     ROW(lines_weights)                                                                             \
     ROW(phases)                                                                                    \

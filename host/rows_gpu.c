@@ -163,6 +163,59 @@ const clconv__algo clconv__row_winograd_gemm_4x4 = {
     .launch = clconv__launch_winograd_gemm_4x4,
 };
 
+/* ---- weights_tiled ---- */
+
+static const clconv__tile weights_tiles[] = {
+    {{64, 128, 16, 8}},
+    {{64, 64, 16, 8}},
+    {{64, 64, 16, 4}},
+    {{32, 64, 16, 4}},
+    {{32, 32, 16, 4}},
+    {{16, 16, 8, 4}},
+    {{0}},
+};
+
+const clconv__algo clconv__row_weights_tiled = {
+    .name = "weights_tiled",
+    .kinds = CLCONV__FOR_GPU,
+    .directions = CLCONV__ON_WEIGHTS,
+    .ops = &clconv__weights_tiled_ops,
+    .refuses = clconv__refuses_types,
+    .seconds = clconv__seconds_weights_tiled,
+    .macros = gemm_macros,
+    .tiles = weights_tiles,
+    .launch = clconv__launch_weights_tiled,
+};
+
+const clconv__algo clconv__row_weights_mma = {
+    .name = "weights_mma",
+    .kinds = CLCONV__FOR_GPU,
+    .directions = CLCONV__ON_WEIGHTS,
+    .ops = &clconv__weights_tiled_ops,
+    .refuses = refuses_all_but_16_bits,
+    .seconds = clconv__seconds_weights_mma,
+    .macros = gemm_macros,
+    .tiles = gemm_mma_tiles,
+    .launch = clconv__launch_weights_mma,
+};
+
+static const char *const depthwise_weights_macros[] = {"ITEMS", NULL};
+static const clconv__tile depthwise_weights_tiles[] = {
+    {{256}}, {{128}}, {{64}}, {{16}}, {{1}}, {{0}},
+};
+
+const clconv__algo clconv__row_depthwise_weights = {
+    .name = "depthwise_weights",
+    .kinds = CLCONV__FOR_GPU,
+    .directions = CLCONV__ON_WEIGHTS,
+    .ops = &clconv__depthwise_weights_ops,
+    .refuses = clconv__refuses_depthwise_weights,
+    .seconds = clconv__seconds_depthwise_weights,
+    .macros = depthwise_weights_macros,
+    .tiles = depthwise_weights_tiles,
+    .launch = clconv__launch_depthwise_weights,
+};
+
 /* ---- depthwise ---- */
 
 static const char *const depthwise_macros[] = {"ITEMS", "ROWS", "COLUMNS", NULL};

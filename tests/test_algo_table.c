@@ -194,6 +194,8 @@ static void sweep_device(sweep *s, size_t device, const clconv_problem *problem,
         if (!is_tried(devices()->devices[device], problem, algorithm))
             continue;
         ++s->runs_of[i];
+        /* What plans of the device take is compiled as for users. */
+        use_optimizer(clconv_algorithm_is_for(devices()->devices[device], algorithm));
         s->wrong += !algorithm_is_right(devices()->devices[device], info, problem, algorithm, set,
                                         expected, exact);
     }
@@ -278,6 +280,9 @@ static void test_algorithm_name_has_the_rows_of_every_build(void **state) {
     assert_true(has_algorithm("direct_weights"));
     assert_true(has_algorithm("col2im_clblast"));
     assert_true(has_algorithm("weights_gemm"));
+    assert_true(has_algorithm("weights_tiled"));
+    assert_true(has_algorithm("weights_mma"));
+    assert_true(has_algorithm("depthwise_weights"));
     assert_true(has_algorithm("lines_data"));
     assert_true(has_algorithm("lines_weights"));
     assert_true(has_algorithm("phases"));

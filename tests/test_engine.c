@@ -38,10 +38,12 @@ static const char *engine_name(clconv_device *device, clconv_type type, char *no
 /* The rows that multiply with an engine: those that gather pixels, and those that copy them first.
  */
 typedef struct family {
-    const char *name, *name_of_tf32;
+    const char *name, *name_of_tf32; /* the latter NULL where there is none */
+    clconv_direction direction;
 } family;
-static const family gathered = {"gemm_mma", "gemm_mma_tf32"};
-static const family copied = {"nhwc_mma", "nhwc_mma_tf32"};
+static const family gathered = {"gemm_mma", "gemm_mma_tf32", CLCONV_FORWARD};
+static const family copied = {"nhwc_mma", "nhwc_mma_tf32", CLCONV_FORWARD};
+static const family of_weights = {"weights_mma", NULL, CLCONV_BACKWARD_WEIGHTS};
 
 static const char *row_of(const family *f, clconv_type type) {
     return type == CLCONV_F32 ? f->name_of_tf32 : f->name;
@@ -219,7 +221,6 @@ static bool is_right(size_t device, const clconv_problem *problem, const clconv_
                      bool exact) {
     clconv_plan_options options = CLCONV_PLAN_OPTIONS_INIT;
     const clconv__choice choice = {.algo = algo, .tile = tile};
-    const tensor *output = &set->tensors[CLCONV_OUTPUT];
     clconv_plan *plan = NULL;
     char text[CLCONV_PROBLEM_TEXT_SIZE], label[CLCONV_PROBLEM_TEXT_SIZE + 128];
     options.algorithm = algo->name;
@@ -228,11 +229,11 @@ static bool is_right(size_t device, const clconv_problem *problem, const clconv_
     assert_ok(clconv_problem_format(text, sizeof text, problem));
     snprintf(label, sizeof label, "%s with tile %u %u, %s", algo->name, tile ? tile->value[0] : 0,
              tile ? tile->value[1] : 0, text);
-    unsigned char *result = malloc(output->bytes);
+    unsigned char *result = malloc(result_bytes(set));
     assert_non_null(result);
     expectation own = expectation_of(algo->name, problem, set, expected);
     const bool right = enqueue_moated(plan, devices()->devices[device], set, result, label) &&
-                       result_matches(output, result, &own, exact, label);
+                       results_match(set, result, &own, exact, label);
     free_expectation(&own);
     free(result);
     clconv_plan_destroy(plan);
@@ -253,6 +254,7 @@ static void check_case(const char *text, const family *f, clconv_type type, fill
     size_t runs = 0, tried = 0;
     assert_ok(clconv_problem_parse(&problem, text));
     problem.type = type;
+    problem.direction = f->direction;
     make_tensors(&set, &problem, &random, fill);
     expectation expected = make_expectation(&problem, &set);
     for (size_t device = 0; device < devices()->count; ++device) {
@@ -319,6 +321,17 @@ static void test_nhwc_mma_of_every_layout(void **state) {
     }
 }
 
+static void test_weights_mma_of_every_type_and_layout(void **state) {
+    (void)state;
+    for (size_t e = 0; e < COUNT_OF(emulations); ++e) {
+        emulate(emulations[e]);
+        for (size_t i = 0; i < COUNT_OF(cases); ++i)
+            if (e == 0 || i == 5)
+                check_case(cases[i], &of_weights, (e + i) % 2 ? CLCONV_F16 : CLCONV_BF16,
+                           i % 2 ? SMALL_INTEGERS : REALS, 0, 0);
+    }
+}
+
 static const char large_case[] = "mb2_ic33ih17iw15_oc130kh1kw3_pw1_bias";
 
 /* Larger ones have more of the same, and compilers for CPUs take long. */
@@ -326,6 +339,12 @@ static void test_gemm_mma_with_every_tile_of_few_warps(void **state) {
     (void)state;
     emulate("emulated");
     check_case(large_case, &gathered, CLCONV_F32, SMALL_INTEGERS, 0, 64 * 64);
+}
+
+static void test_weights_mma_with_every_small_tile(void **state) {
+    (void)state;
+    emulate("emulated");
+    check_case(large_case, &of_weights, CLCONV_F16, SMALL_INTEGERS, 0, 64 * 64);
 }
 
 static void test_nhwc_mma_with_every_small_tile(void **state) {
@@ -401,7 +420,7 @@ static void test_gemm_mma_counts_the_scratch_memory(void **state) {
     (void)state;
     for (size_t e = 0; e < COUNT_OF(emulations); ++e) {
         const clconv__engine *engine = clconv__find_engine(emulations[e]);
-        const clconv__gemm_size size = {1, 64, 64, 9, 100, 1, 2, engine->scratch, 8};
+        const clconv__gemm_size size = {1, 64, 64, 9, 100, 1, 2, engine->scratch, 8, 0};
         assert_int_equal(local_memory_of(device, &tile, engine),
                          clconv__gemm_shape_of(&size, &tile, 0).local_bytes);
     }
@@ -456,11 +475,14 @@ int main(void) {
         cmocka_unit_test_teardown(test_gemm_mma_of_large_warps, forget_engine),
         cmocka_unit_test_teardown(test_nhwc_mma_of_every_type, forget_engine),
         cmocka_unit_test_teardown(test_nhwc_mma_of_every_layout, forget_engine),
+        cmocka_unit_test_teardown(test_weights_mma_of_every_type_and_layout, forget_engine),
+        cmocka_unit_test_teardown(test_weights_mma_with_every_small_tile, forget_engine),
         cmocka_unit_test_teardown(test_nhwc_mma_with_every_small_tile, forget_engine),
         cmocka_unit_test_teardown(test_nhwc_mma_of_large_tiles, forget_engine),
         cmocka_unit_test_teardown(test_nhwc_mma_of_infinity, forget_engine),
         cmocka_unit_test(test_tf32_bound_covers_the_rounding),
         cmocka_unit_test(test_tf32_bound_where_an_operand_overflows),
     };
+    use_optimizer(false);
     return run_group_on_devices(tests);
 }

@@ -41,11 +41,11 @@ static void test_gemm_tiles_share_out_evenly(void **state) {
 }
 
 static const clconv__gemm_size sizes[] = {
-    {1, 64, 64, 9, 3136, 1, 0, 0, 0}, {1, 512, 512, 9, 49, 1, 0, 0, 0},
-    {1, 1, 1, 1, 1, 0, 0, 0, 0},      {1, 512, 2048, 1, 49, 0, 0, 0, 0},
-    {32, 4, 3, 49, 1000, 1, 0, 0, 0}, {1, 64, 3, 49, 12544, 1, 0, 0, 0},
-    {36, 17, 33, 1, 15, 0, 0, 0, 0},  {1000, 1, 1, 9, 1, 0, 0, 0, 0},
-    {1, 1, 65535, 1, 1, 0, 0, 0, 0},  {1, 129, 7, 25, 129, 1, 0, 0, 0},
+    {1, 64, 64, 9, 3136, 1, 0, 0, 0, 0}, {1, 512, 512, 9, 49, 1, 0, 0, 0, 0},
+    {1, 1, 1, 1, 1, 0, 0, 0, 0, 0},      {1, 512, 2048, 1, 49, 0, 0, 0, 0, 0},
+    {32, 4, 3, 49, 1000, 1, 0, 0, 0, 0}, {1, 64, 3, 49, 12544, 1, 0, 0, 0, 0},
+    {36, 17, 33, 1, 15, 0, 0, 0, 0, 0},  {1000, 1, 1, 9, 1, 0, 0, 0, 0, 0},
+    {1, 1, 65535, 1, 1, 0, 0, 0, 0, 0},  {1, 129, 7, 25, 129, 1, 0, 0, 0, 0},
 };
 
 /* Every product is in exactly one part, block and tile. */
@@ -102,8 +102,8 @@ static void test_gemm_shape_covers_the_multiplication(void **state) {
 
 static void test_gemm_shape_splits_where_the_grid_is_small(void **state) {
     const clconv__tile tile = {{64, 64, 16, 4}};
-    const clconv__gemm_size small = {1, 64, 512, 9, 49, 1, 0, 0, 0},
-                            large = {1, 512, 512, 9, 12544, 1, 0, 0, 0};
+    const clconv__gemm_size small = {1, 64, 512, 9, 49, 1, 0, 0, 0, 0},
+                            large = {1, 512, 512, 9, 12544, 1, 0, 0, 0, 0};
     (void)state;
     assert_true(clconv__gemm_shape_of(&small, &tile, 132).parts > 1);
     assert_int_equal(clconv__gemm_shape_of(&large, &tile, 132).parts, 1);
@@ -111,10 +111,10 @@ static void test_gemm_shape_splits_where_the_grid_is_small(void **state) {
 
 static void test_gemm_shape_variants(void **state) {
     const clconv__tile tile = {{64, 64, 8, 8}};
-    const clconv__gemm_size point = {1, 64, 64, 1, 100, 0, 0, 0, 0},
-                            padded = {1, 64, 64, 1, 100, 1, 0, 0, 0},
-                            few = {1, 64, 3, 9, 100, 0, 0, 0, 0},
-                            many = {1, 64, 64, 9, 100, 0, 0, 0, 0};
+    const clconv__gemm_size point = {1, 64, 64, 1, 100, 0, 0, 0, 0, 0},
+                            padded = {1, 64, 64, 1, 100, 1, 0, 0, 0, 0},
+                            few = {1, 64, 3, 9, 100, 0, 0, 0, 0, 0},
+                            many = {1, 64, 64, 9, 100, 0, 0, 0, 0, 0};
     (void)state;
     assert_true(clconv__gemm_shape_of(&point, &tile, 0).is_point);
     assert_false(clconv__gemm_shape_of(&padded, &tile, 0).is_point);
@@ -151,8 +151,8 @@ static void test_gemm_fits_the_device(void **state) {
 /* An engine says itself how many sums its lanes have registers for. */
 static void test_gemm_fits_the_engine(void **state) {
     const clconv__tile tile = {{64, 64, 32, 8}};
-    const clconv__gemm_size eight = {1, 64, 64, 9, 3136, 1, 2, 0, 8},
-                            four = {1, 64, 64, 9, 3136, 1, 2, 0, 4};
+    const clconv__gemm_size eight = {1, 64, 64, 9, 3136, 1, 2, 0, 8, 0},
+                            four = {1, 64, 64, 9, 3136, 1, 2, 0, 4, 0};
     const clconv__gemm_shape of_eight = clconv__gemm_shape_of(&eight, &tile, 100),
                              of_four = clconv__gemm_shape_of(&four, &tile, 100);
     clconv_device_info info = paper_gpu();
@@ -164,7 +164,7 @@ static void test_gemm_fits_the_engine(void **state) {
 
 static void test_gemm_fits_with_scratch_memory(void **state) {
     const clconv__tile tile = {{64, 64, 32, 4}};
-    const clconv__gemm_size size = {1, 64, 64, 9, 3136, 1, 2, 6, 8};
+    const clconv__gemm_size size = {1, 64, 64, 9, 3136, 1, 2, 6, 8, 0};
     const clconv__gemm_shape s = clconv__gemm_shape_of(&size, &tile, 100);
     const size_t factors = 2 * 16 * (64 + 64 + 16), scratch = 6 * 4 * 256;
     clconv_device_info info = paper_gpu();

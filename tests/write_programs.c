@@ -48,6 +48,11 @@ static const char *const problems[] = {
     "mb16_ic128ih28iw28_oc128kh3kw3_ph1pw1_layout=nhwc_type=f16",
     "mb16_ic64ih56iw56_oc64kh3kw3_ph1pw1_dir=backward_data",
     "mb16_ic64ih56iw56_oc64kh3kw3_ph1pw1_dir=backward_weights_bias",
+    "mb16_ic256ih56iw56_oc256kh3kw3_ph1pw1_dir=backward_weights",
+    "mb16_ic128ih28iw28_oc128kh3kw3_ph1pw1_type=f16_dir=backward_weights",
+    "mb16_ic512ih28iw28_oc256kh1kw1_type=bf16_dir=backward_weights",
+    "g64_mb16_ic64ih112iw112_oc64kh3kw3_sh2sw2_ph1pw1_dir=backward_weights",
+    "g64_mb16_ic64ih56iw56_oc64kh7kw7_ph3pw3_dir=backward_weights",
     "mb16_ic128ih56iw56_oc128kh3kw3_sh2sw2_ph1pw1_dir=backward_data_type=f16",
 };
 enum { PROBLEMS = sizeof problems / sizeof problems[0] };
