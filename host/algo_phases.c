@@ -6,7 +6,7 @@
  * rows, they are rearranged first. With stride 1 there is one phase and with it one convolution.
  */
 #include "arithmetic.h"
-#include "call.h"
+#include "gemm.h"
 #include "opencl.h"
 #include "reference.h"
 #include "walk.h"
@@ -133,6 +133,14 @@ static const clconv__algo *inner_row(const clconv__request *forward, const char 
 
 static const int none_tried[CLCONV__MOST_ALGOS];
 
+/* To rearrange a weight: on CPUs as measured with PoCL, on GPUs what memory takes. */
+static double seconds_of_weight(const clconv__request *r) {
+    return r->device->info.kind == CLCONV_KIND_GPU
+               ? 2.0 * (double)clconv_type_size(r->problem->type) /
+                     clconv__gpu_bandwidth(&r->device->info)
+               : 1e-9;
+}
+
 static double seconds_with(const clconv__request *r, const char *name) {
     const size_t count = clconv__walk_count(r->problem, &r->g);
     double seconds = 1e-5;
@@ -146,7 +154,8 @@ static double seconds_with(const clconv__request *r, const char *name) {
         request.weights = view_weights(&view, &w, r->device) ? &view : NULL;
         seconds += 1e-5;
         if (!request.weights)
-            seconds += 1e-9 * (double)clconv__walk_products(&w) * (double)(w.rows * w.groups);
+            seconds += seconds_of_weight(r) * (double)clconv__walk_products(&w) *
+                       (double)(w.rows * w.groups);
         if (!forward_of(&forward, &source_at, &w, r) || clconv__geometry_of(&request.g, &forward))
             continue;
         const clconv__algo *algo = inner_row(&request, name, none_tried);
@@ -160,9 +169,13 @@ double clconv__phases_seconds(const clconv__request *r, const clconv__tile *tile
     return seconds_with(r, NULL);
 }
 
+static const char *winograd_row(const clconv_device *device) {
+    return device->info.kind == CLCONV_KIND_GPU ? "winograd_gemm_4x4" : "winograd_4x4";
+}
+
 double clconv__phases_winograd_seconds(const clconv__request *r, const clconv__tile *tile) {
     (void)tile;
-    return seconds_with(r, "winograd_4x4");
+    return seconds_with(r, winograd_row(r->device));
 }
 
 int clconv__phases_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
@@ -191,13 +204,13 @@ int clconv__phases_winograd_refuses(char refusal[CLCONV_REFUSAL_SIZE], const clc
     }
     clconv__walk_of(&w, r->problem, &r->g, 0);
     if (forward_of(&forward, &source_at, &w, r) && !clconv__geometry_of(&request.g, &forward) &&
-        !clconv__algo_refuses(inner, clconv__find_algo("winograd_4x4"), &request))
+        !clconv__algo_refuses(inner, clconv__find_algo(winograd_row(r->device)), &request))
         return 0;
     snprintf(refusal, CLCONV_REFUSAL_SIZE, "as a forward convolution: %.200s", inner);
     return 1;
 }
 
-/* ---- the bound of Winograd's ---- */
+/* ---- the bound of Winograd's, which both rows of it share ---- */
 
 /* Weights as phases_pack rearranges them. */
 static void pack_on_host(void *to, const clconv__walk *w, clconv_type type, const void *from) {
@@ -360,7 +373,7 @@ static clconv_status create(clconv_plan *plan) {
 }
 
 static clconv_status create_winograd(clconv_plan *plan) {
-    return create_with(plan, "winograd_4x4");
+    return create_with(plan, winograd_row(plan->request.device));
 }
 
 /* ---- calls ---- */

@@ -545,13 +545,3 @@ const clconv__algo clconv__row_winograd_4x4 = {
     .tiles = winograd_4x4_tiles,
     .launch = launch_winograd,
 };
-
-const clconv__algo clconv__row_phases_winograd = {
-    .name = "phases_winograd",
-    .kinds = CLCONV__FOR_CPU,
-    .directions = CLCONV__ON_GATHERED,
-    .ops = &clconv__phases_winograd_ops,
-    .refuses = clconv__phases_winograd_refuses,
-    .bound = clconv__phases_winograd_bound,
-    .seconds = clconv__phases_winograd_seconds,
-};
