@@ -327,7 +327,7 @@ static inline acc_t sum_items(acc_t value, local acc_t *shared, int item, int it
     return shared[0];
 }
 
-/* ---- rows into local memory ---- */
+/* ---- rows into local memory, or from one place to another ---- */
 
 /* to[k] = from[k], k < count, where count is at least the width: the last vector overlaps. */
 #define COPY_VECTORS(width)                                                                        \
@@ -337,19 +337,22 @@ static inline acc_t sum_items(acc_t value, local acc_t *shared, int item, int it
             break;                                                                                 \
     }
 
-static inline void copy_dense(local float *restrict to, global const float *restrict from,
-                              index_t count) {
-    if (count >= 16)
-        for (index_t k = 0;; k = min(k + 16, count - 16)) {
-            STORE16(local, LOAD16(global, from + k), to + k);
-            if (k + 16 == count)
-                break;
-        }
-    else if (count >= 8)
-        COPY_VECTORS(8)
-    else if (count >= 4)
-        COPY_VECTORS(4)
-    else
-        for (index_t k = 0; k < count; ++k)
-            to[k] = from[k];
-}
+#define DEFINE_COPY(name, space)                                                                   \
+    static inline void name(space float *restrict to, global const float *restrict from,           \
+                            index_t count) {                                                       \
+        if (count >= 16)                                                                           \
+            for (index_t k = 0;; k = min(k + 16, count - 16)) {                                    \
+                STORE16(space, LOAD16(global, from + k), to + k);                                  \
+                if (k + 16 == count)                                                               \
+                    break;                                                                         \
+            }                                                                                      \
+        else if (count >= 8)                                                                       \
+            COPY_VECTORS(8)                                                                        \
+        else if (count >= 4)                                                                       \
+            COPY_VECTORS(4)                                                                        \
+        else                                                                                       \
+            for (index_t k = 0; k < count; ++k)                                                    \
+                to[k] = from[k];                                                                   \
+    }
+DEFINE_COPY(copy_dense, local)
+DEFINE_COPY(copy_dense_global, global)

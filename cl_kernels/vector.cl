@@ -15,6 +15,7 @@
 #endif
 #define OC (16 * VECTORS)
 #define AHEAD 8 /* taps that are asked for before they are needed */
+#define PAD_ROWS 16 /* CLCONV__PAD_ROWS of host/algo.h */
 
 /*
  * packed[group][channel block][tap][OC], zeros behind the last channel, of `step` taps, 16 at a time.
@@ -126,40 +127,64 @@ kernel void vector_pack_turned(const geometry g, const offsets at, global const 
         }
 }
 
+#if TYPE == TYPE_F32
+/* even[k] = from[2k], odd[k] = from[2k + 1] for at least 16 pairs; the last vectors overlap. */
+static inline void split_pairs(global float *restrict even, global float *restrict odd,
+                               global const float *restrict from, index_t count) {
+    for (index_t k = 0;; k = min(k + 16, count - 16)) {
+        const float16 a = LOAD16(global, from + 2 * k), b = LOAD16(global, from + 2 * k + 16);
+        STORE16(global, EVEN16(a, b), even + k);
+        STORE16(global, ODD16(a, b), odd + k);
+        if (k + 16 == count)
+            break;
+    }
+}
+#endif
+
+/* Puts element w of a row of the input at place pad_w + w, which is split into phases. */
+static inline void copy_row(global float *restrict to, geometry g, global const x_t *restrict x,
+                            index_t phase, index_t phases) {
+    index_t w = 0; /* those before are copied */
+#if TYPE == TYPE_F32
+    if (g.x_w == 1 && phases == 1) {
+        copy_dense_global(to + g.pad_w, x, g.in_w);
+        return;
+    }
+    if (g.x_w == 1 && phases == 2 && g.in_w >= 32) {
+        const index_t even = g.pad_w % 2 * phase + g.pad_w / 2;
+        const index_t odd = (g.pad_w + 1) % 2 * phase + (g.pad_w + 1) / 2;
+        w = g.in_w / 2 * 2;
+        split_pairs(to + even, to + odd, x, w / 2);
+    }
+#endif
+    const index_t first = g.pad_w + w, end = g.pad_w + g.in_w;
+    for (index_t p = 0; p < phases; ++p, to += phase)
+        for (index_t i = (first + phases - 1 - p) / phases; i * phases + p < end; ++i)
+            to[i] = LOAD_X(g, x, (i * phases + p - g.pad_w) * g.x_w);
+}
+
 /*
  * padded[picture][channel][d][h][phase][w] with extents whole_d, whole_h, whole_w, rounded up to whole
- * phases; `pad` is what lies before the input. A row is split into `phases`, each with every so many-th column, so that what
- * neighbours read with a stride lies side by side. One work-item copies a row; global size (rows,
- * channels, pictures).
+ * phases; `pad` is what lies before the input. A row is split into `phases`, each with every so many-th
+ * column, so that what neighbours read with a stride lies side by side. One work-item copies PAD_ROWS
+ * rows; global size (rows over PAD_ROWS, channels, pictures).
  */
 kernel void vector_pad(const geometry g, const offsets at, global const x_t *restrict x,
                        global float *restrict padded, const long padded_at, const index_t whole_d,
                        const index_t whole_h, const index_t whole_w, const index_t phases) {
-    index_t row = (index_t)get_global_id(0), c = (index_t)get_global_id(1);
-    index_t n = (index_t)get_global_id(2), channels = (index_t)get_global_size(1);
-    index_t d = row / whole_h - g.pad_d, h = row % whole_h - g.pad_h;
-    int is_inside = d >= 0 && d < g.in_d && h >= 0 && h < g.in_h;
-    index_t from = n * g.x_n + c * g.x_c + d * g.x_d + h * g.x_h;
-    const index_t phase = (whole_w + phases - 1) / phases, end = g.pad_w + g.in_w;
-    padded += padded_at + (((long)n * channels + c) * whole_d * whole_h + row) * phase * phases;
-    x += at.x;
-    for (index_t w = 0; w < phase * phases; ++w)
-        padded[w] = 0;
-    if (!is_inside)
-        return;
-    if (phases == 1 && g.x_w == 1)
-        for (index_t w = 0; w < g.in_w; ++w)
-            padded[g.pad_w + w] = LOAD_X(g, x, from + w);
-    else if (phases == 2 && g.x_w == 1)
-        for (index_t p = 0; p < 2; ++p, padded += phase) { /* numbers that compilers make vectors of */
-            const index_t first = (g.pad_w + 1 - p) / 2, count = (end + 1 - p) / 2 - first;
-            const index_t at_first = from + 2 * first + p - g.pad_w;
-            for (index_t w = 0; w < count; ++w)
-                padded[first + w] = LOAD_X(g, x, at_first + 2 * w);
-        }
-    else
-        for (index_t w = g.pad_w; w < end; ++w)
-            padded[w % phases * phase + w / phases] = LOAD_X(g, x, from + (w - g.pad_w) * g.x_w);
+    const index_t first = (index_t)get_global_id(0) * PAD_ROWS, c = (index_t)get_global_id(1);
+    const index_t n = (index_t)get_global_id(2), channels = (index_t)get_global_size(1);
+    const index_t end = min(first + PAD_ROWS, whole_d * whole_h);
+    const index_t phase = (whole_w + phases - 1) / phases, line = phase * phases;
+    padded += padded_at + ((long)n * channels + c) * whole_d * whole_h * line;
+    x += at.x + n * g.x_n + c * g.x_c;
+    for (index_t i = first * line; i < end * line; ++i)
+        padded[i] = 0;
+    for (index_t row = first; row < end; ++row) {
+        const index_t d = row / whole_h - g.pad_d, h = row % whole_h - g.pad_h;
+        if (d >= 0 && d < g.in_d && h >= 0 && h < g.in_h)
+            copy_row(padded + row * line, g, x + d * g.x_d + h * g.x_h, phase, phases);
+    }
 }
 
 /* Where the pixels of a work-item's tile lie. */

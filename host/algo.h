@@ -192,6 +192,8 @@ clconv_status clconv__phases_winograd_bound(double *bound, const clconv_problem 
 /** Whether direct_weights sums rows of neighbours in vectors. */
 int clconv__weights_have_lanes(const clconv__request *request);
 
+enum { CLCONV__PAD_ROWS = 16 }; /**< of padded planes that a work-item of vector_pad copies */
+
 /** Whether the vector row copies the input to padded planes before it is read. */
 int clconv__vector_needs_planes(const clconv_problem *problem);
 

@@ -273,7 +273,8 @@ static clconv_status copy(clconv__call *call) {
     };
     enum { PANELS_ARGUMENTS = 5 };
     const size_t count = sizeof arguments / sizeof arguments[0];
-    const clconv__range rows = {{state->whole[0] * state->whole[1], p->in_channels, p->batch}, 1};
+    const size_t pieces = clconv__divide_up(state->whole[0] * state->whole[1], CLCONV__PAD_ROWS);
+    const clconv__range rows = {{pieces, p->in_channels, p->batch}, 1};
     const clconv__range tiles = {{state->tiles, p->groups, p->batch}, 1};
     if (state->kernels[PANELS])
         return clconv__call_kernel(call, state->kernels[PANELS], &tiles, arguments,

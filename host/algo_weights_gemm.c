@@ -178,7 +178,8 @@ static clconv_status pad(clconv__call *call) {
         clconv__as_argument(&whole[2], call->plan, state->whole[2]),
         clconv__as_argument(&phases, call->plan, 1),
     };
-    const clconv__range range = {{state->whole[0] * state->whole[1], p->in_channels, p->batch}, 1};
+    const size_t pieces = clconv__divide_up(state->whole[0] * state->whole[1], CLCONV__PAD_ROWS);
+    const clconv__range range = {{pieces, p->in_channels, p->batch}, 1};
     return clconv__call_kernel(call, state->kernels[PAD], &range, arguments,
                                sizeof arguments / sizeof arguments[0], NULL);
 }
