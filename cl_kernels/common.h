@@ -356,3 +356,27 @@ static inline acc_t sum_items(acc_t value, local acc_t *shared, int item, int it
     }
 DEFINE_COPY(copy_dense, local)
 DEFINE_COPY(copy_dense_global, global)
+
+/* ---- rows that are read where they lie, by vectors that reach beyond them ---- */
+
+#if TYPE == TYPE_F32
+/*
+ * Whether vectors may be loaded from the rows of the 2-D plane that begins at an element of the input,
+ * up to `before` elements ahead of a row and `width` from its beginning: all of that is the tensor's.
+ */
+static inline int is_loadable(geometry g, index_t plane, index_t before, index_t width) {
+    const index_t widest = 1 << 30; /* columns are numbers of 32 bits */
+    const long last_row = (long)(g.in_h - 1) * g.x_h;
+    const long end = (long)(g.batch - 1) * g.x_n + (long)(g.groups * g.in_per_group - 1) * g.x_c +
+                     last_row + g.in_w;
+    return g.x_w == 1 && g.in_d == 1 && g.in_w <= widest && plane >= before &&
+           plane + last_row + width <= end;
+}
+
+/* Elements from `column` on of a row that is `width` long, and zeros where it is not. */
+static inline float16 load_inside(global const float *restrict row, index_t column, index_t width) {
+    const int16 lanes = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const int16 is_inside = as_uint16(lanes + (int)column) < (uint)width;
+    return is_inside ? LOAD16(global, row + column) : (float16)0;
+}
+#endif

@@ -1,11 +1,13 @@
 /*
  * For CPUs and few input channels per group, depthwise above all. A work-item computes `step` output
- * rows of all output channels of a group, and so of every so many groups. It puts the input rows that
+ * rows of all output channels of some groups that follow each other. It puts the input rows that
  * they need into local memory once, padded and split into as many phases as the stride is wide, so
  * that each tap of 16 neighbouring outputs is one contiguous vector. OC channels by ROWS rows of
  * vectors of sums stay in registers; an input vector serves all rows that have a tap on it.
  * Global size (bands of rows times out_d, work-items for the groups, batch). Common kernels come
  * with their extents as numbers, so that their taps are unrolled; others take one row at a time.
+ * Common depthwise ones are computed from the input where it lies, except for planes at the ends of
+ * the tensor, beyond which vectors would reach.
  */
 #ifndef OC
 #define OC 1
@@ -14,6 +16,7 @@
 #define ROWS 1
 #endif
 #ifdef KERNEL_H
+#define IS_COMMON 1
 #define UNROLL_TAPS _Pragma("unroll")
 #else
 #define UNROLL_TAPS
@@ -27,6 +30,8 @@
 #define DILATION_W g.dilation_w
 #endif
 #define LANES 16
+#define STRIP 14 /* rows that are computed before the next columns, so that these are still cached */
+#define AHEAD (STRIP * STRIDE_H) /* rows of the input that are asked for before they are needed */
 /* The last vector of a row overlaps the one before it, unless outputs are read as well as written. */
 #if BLENDS
 #define NEXT_VECTOR(out_w) ((out_w) + LANES)
@@ -255,6 +260,106 @@ compute_group(geometry g, scalars s, local const float *restrict rows, local flo
     }
 }
 
+#if TYPE == TYPE_F32 && IS_COMMON && OC == 1
+#define READS_IN_PLACE 1
+
+/* What the taps of a row see for LANES neighbours, the first of which begins at `column`. */
+static inline void load_taps(float16 taps[KERNEL_W + 1], global const float *restrict row,
+                             index_t column, index_t in_w) {
+    #pragma unroll
+    for (index_t k = 0; k < KERNEL_W; k += STRIDE_W) {
+        const float16 a = load_inside(row, column + k, in_w);
+#if STRIDE_W == 1
+        taps[k] = a;
+#else
+        const float16 b = load_inside(row, column + k + LANES, in_w);
+        taps[k] = EVEN16(a, b);
+        taps[k + 1] = ODD16(a, b);
+#endif
+    }
+}
+
+#define OPEN_ROWS ((KERNEL_H + STRIDE_H - 1) / STRIDE_H) /* that a row of the input adds to */
+
+/* Reads STRIDE_H rows from `h` on, which complete the oldest of the open sums; another one is begun. */
+static inline float16 take_step(float16 sums[OPEN_ROWS],
+                                const float16 weights[KERNEL_H * KERNEL_W], geometry g,
+                                global const float *restrict plane, index_t h, index_t column) {
+    #pragma unroll
+    for (index_t t = 0; t < STRIDE_H; ++t) {
+        float16 taps[KERNEL_W + 1];
+        if (h + t < 0 || h + t >= g.in_h)
+            continue;
+        PREFETCH(plane + (h + t + AHEAD) * g.x_h + column);
+        load_taps(taps, plane + (h + t) * g.x_h, column, g.in_w);
+        #pragma unroll
+        for (index_t i = 0; i < OPEN_ROWS; ++i)
+            #pragma unroll
+            for (index_t k = 0; k < KERNEL_W; ++k)
+                if (i * STRIDE_H + t < KERNEL_H)
+                    sums[i] += weights[(i * STRIDE_H + t) * KERNEL_W + k] * taps[k];
+    }
+    const float16 done = sums[OPEN_ROWS - 1];
+    #pragma unroll
+    for (int i = OPEN_ROWS - 1; i > 0; --i)
+        sums[i] = sums[i - 1];
+    sums[0] = 0;
+    return done;
+}
+
+/* LANES columns of some rows of a band. */
+static inline void compute_columns(geometry g, scalars s, global const float *restrict plane,
+                                   local const float *restrict filter, global const y_t *restrict bias,
+                                   global const y_t *residual, global y_t *y, band b, index_t first,
+                                   index_t rows, index_t out_w, index_t channel) {
+    const index_t column = out_w * STRIDE_W - g.pad_w;
+    const index_t whole = min(whole_rows(g, b, first, out_w), rows);
+    const int count = (int)min(g.out_w - out_w, (index_t)LANES);
+    index_t h = (b.first_h + first) * STRIDE_H - g.pad_h, row = 0;
+    index_t to = b.n * g.y_n + channel * g.y_c + b.out_d * g.y_d + (b.first_h + first) * g.y_h +
+                 out_w * g.y_w;
+    float16 weights[KERNEL_H * KERNEL_W], sums[OPEN_ROWS];
+    #pragma unroll
+    for (int i = 0; i < KERNEL_H * KERNEL_W; ++i)
+        weights[i] = filter[i];
+    #pragma unroll
+    for (int i = 0; i < OPEN_ROWS; ++i)
+        sums[i] = 0;
+    #pragma unroll
+    for (int i = 1; i < OPEN_ROWS; ++i, h += STRIDE_H)
+        take_step(sums, weights, g, plane, h, column);
+#if !BLENDS
+    const float added = s.has_bias ? bias[channel] : 0;
+    for (; row < whole; ++row, h += STRIDE_H, to += g.y_h) {
+        const float16 done = take_step(sums, weights, g, plane, h, column);
+        STORE16(global, ACTIVATE(done + added, s), y + to);
+    }
+#endif
+    for (; row < rows; ++row, h += STRIDE_H, to += g.y_h)
+        finish16(take_step(sums, weights, g, plane, h, column), s, bias, residual, y, channel, to,
+                 g.y_w, count);
+}
+
+static inline void
+compute_in_place(geometry g, scalars s, global const float *restrict plane,
+                 local float *restrict filter, global const w_t *restrict w,
+                 global const y_t *restrict bias, global const y_t *residual, global y_t *y, band b,
+                 index_t group) {
+    const index_t strip = g.out_w > LANES ? STRIP : b.out_rows;
+    for (index_t o = 0; o < g.out_per_group; ++o) {
+        const index_t channel = group * g.out_per_group + o;
+        copy_weights(filter, g, w, channel, 1);
+        for (index_t row = 0; row < b.out_rows; row += strip)
+            for (index_t out_w = 0;; out_w = NEXT_VECTOR(out_w)) {
+                compute_columns(g, s, plane, filter, bias, residual, y, b, row,
+                                min(strip, b.out_rows - row), out_w, channel);
+                if (out_w + LANES >= g.out_w)
+                    break;
+            }
+    }
+}
+#endif
+
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 lines(const geometry g, const offsets at, const scalars s, global const x_t *restrict x,
       global const w_t *restrict w, global const y_t *restrict bias, global const y_t *residual,
@@ -271,12 +376,27 @@ lines(const geometry g, const offsets at, const scalars s, global const x_t *res
     b.line = b.phase * STRIDE_W;
     b.plane = b.in_rows * b.line;
     const index_t count = g.in_per_group * g.kernel_d * b.plane;
-    for (index_t i = 0; i < count; ++i)
-        rows[i] = 0;
-    for (index_t group = (index_t)get_global_id(1); group < g.groups;
-         group += (index_t)get_global_size(1)) {
-        copy_group(rows, g, x + at.x, b, group);
-        compute_group(g, s, rows, rows + count, w + at.w, bias + at.bias, residual + at.residual, y + at.y, b,
-                      group);
+    int is_cleared = 0;
+    x += at.x;
+    w += at.w;
+    bias += at.bias;
+    residual += at.residual;
+    y += at.y;
+    const index_t share = (g.groups + (index_t)get_global_size(1) - 1) / (index_t)get_global_size(1);
+    const index_t first = (index_t)get_global_id(1) * share, end = min(first + share, g.groups);
+    for (index_t group = first; group < end; ++group) {
+#if READS_IN_PLACE
+        const index_t plane = b.n * g.x_n + group * g.in_per_group * g.x_c;
+        const index_t width = ((g.out_w - 1) / LANES + 1) * LANES * STRIDE_W + KERNEL_W - g.pad_w;
+        if (g.in_per_group == 1 && g.out_d == 1 && is_loadable(g, plane, g.pad_w, width)) {
+            compute_in_place(g, s, x + plane, rows + count, w, bias, residual, y, b, group);
+            continue;
+        }
+#endif
+        for (index_t i = 0; i < count && !is_cleared; ++i)
+            rows[i] = 0;
+        is_cleared = 1;
+        copy_group(rows, g, x, b, group);
+        compute_group(g, s, rows, rows + count, w, bias, residual, y, b, group);
     }
 }
