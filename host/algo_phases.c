@@ -170,7 +170,7 @@ double clconv__phases_seconds(const clconv__request *r, const clconv__tile *tile
 }
 
 static const char *winograd_row(const clconv_device *device) {
-    return device->info.kind == CLCONV_KIND_GPU ? "winograd_gemm_4x4" : "winograd_4x4";
+    return device->info.kind == CLCONV_KIND_CPU ? "winograd_4x4" : "winograd_gemm_4x4";
 }
 
 double clconv__phases_winograd_seconds(const clconv__request *r, const clconv__tile *tile) {

@@ -89,8 +89,11 @@ size_t clconv__line_group(const clconv_plan *plan) {
     return largest_group(plan, sizes, sizeof sizes / sizeof sizes[0]);
 }
 
+/* On CPUs one work-item reads a row as fast as memory gives it. */
 static size_t bias_group(const clconv_plan *plan) {
     static const size_t sizes[] = {256, 64, 16};
+    if (plan->request.device->info.kind == CLCONV_KIND_CPU)
+        return 1;
     return largest_group(plan, sizes, sizeof sizes / sizeof sizes[0]);
 }
 

@@ -168,7 +168,7 @@ clconv_status clconv__sum_parts(clconv__call *call, cl_kernel kernel,
         {sizeof(cl_mem), &t->residual.memory},
         {sizeof(cl_mem), &t->output.memory},
     };
-    const clconv__range range = {{pixels, call->plan->problem.out_channels, 1},
+    const clconv__range range = {{pixels * call->plan->problem.out_channels, 1, 1},
                                  clconv__line_group(call->plan)};
     return clconv__call_kernel(call, kernel, &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);

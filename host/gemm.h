@@ -1,4 +1,8 @@
-/* gemm_tiled.cl as algorithms use it: its shape for a tile, whether it fits, and its launch. */
+/*
+ * gemm_tiled.cl and weights_tiled.cl as algorithms use them: their shape for a tile, whether it
+ * fits, and launches. In the latter the pixels of all pictures are the input channels, and what is
+ * said of pixels here goes for an input channel's taps.
+ */
 #ifndef CLCONV__GEMM_H
 #define CLCONV__GEMM_H
 

@@ -67,11 +67,13 @@ static int parts_of(const char *parts[MOST_PARTS], const char *name) {
     int count = 0;
     parts[count++] = "geometry.h";
     parts[count++] = "common.h";
-    for (size_t i = 0; i < sizeof own_headers / sizeof own_headers[0]; ++i)
-        for (int k = 0; k < MOST_HEADERS; ++k)
-            if (strncmp(name, own_headers[i].stem, strlen(own_headers[i].stem)) == 0 &&
-                own_headers[i].headers[k])
-                parts[count++] = own_headers[i].headers[k];
+    for (size_t i = 0; i < sizeof own_headers / sizeof own_headers[0]; ++i) {
+        if (strncmp(name, own_headers[i].stem, strlen(own_headers[i].stem)) != 0)
+            continue;
+        for (int k = 0; k < MOST_HEADERS && own_headers[i].headers[k]; ++k)
+            parts[count++] = own_headers[i].headers[k];
+        break;
+    }
     parts[count++] = name;
     return count;
 }

@@ -25,7 +25,8 @@ static const char *const cases[] = {
     "g2_ic2id3ih6iw7_oc4kd2kh3kw3_pd1ph1pw1_mode=convolution",
     "g3_mb2_ic3id2ih3iw5_oc3kd1kh3kw3_sd2sh1sw1_pd1ph4pw4",
     "g3_ic3ih9iw8_oc3kh3kw3_ph2pw2_dh1dw1_layout=nhwc_type=f16",
-    /* gradients of weights: pictures that end within a step, a step longer than all, rows of taps */
+    /* gradients of weights: pictures that end within a step, a step longer than all, rows of taps
+     */
     "mb3_g2_ic10ih11iw9_oc34kh3kw3_sh2sw1_ph2pw0_dir=backward_weights_bias",
     "ic130ih3iw2_oc129kh1_dir=backward_weights_mode=convolution",
     "g3_mb2_ic3ih13iw12_oc6kh5kw6_ph2pw3_dh1_dir=backward_weights",

@@ -323,12 +323,15 @@ static void test_nhwc_mma_of_every_layout(void **state) {
 
 static void test_weights_mma_of_every_type_and_layout(void **state) {
     (void)state;
-    for (size_t e = 0; e < COUNT_OF(emulations); ++e) {
+    emulate("emulated");
+    for (size_t i = 0; i < COUNT_OF(cases); ++i) {
+        check_case(cases[i], &of_weights, CLCONV_F16, i % 2 ? SMALL_INTEGERS : REALS, 0, 0);
+        check_case(cases[i], &of_weights, CLCONV_BF16, i % 2 ? REALS : SMALL_INTEGERS, 0, 0);
+    }
+    for (size_t e = 1; e < COUNT_OF(emulations); ++e) {
         emulate(emulations[e]);
-        for (size_t i = 0; i < COUNT_OF(cases); ++i)
-            if (e == 0 || i == 5)
-                check_case(cases[i], &of_weights, (e + i) % 2 ? CLCONV_F16 : CLCONV_BF16,
-                           i % 2 ? SMALL_INTEGERS : REALS, 0, 0);
+        check_case("mb2_g2_ic34ih6iw5_oc66kh2kw3_dh1dw0_ph1pw4rh0rw3_bias", &of_weights,
+                   e % 2 ? CLCONV_F16 : CLCONV_BF16, SMALL_INTEGERS, 0, 0);
     }
 }
 
@@ -389,19 +392,21 @@ static void test_gemm_mma_of_large_warps(void **state) {
     }
 }
 
-/* What the kernel of a tile takes of local memory, as the device sees it. */
-static cl_ulong local_memory_of(clconv_device *device, const clconv__tile *tile,
+/* What the kernel of a tile takes of local memory, as the device sees it, with wide indices. */
+static cl_ulong local_memory_of(clconv_device *device, const char *name, const clconv__tile *tile,
                                 const clconv__engine *engine) {
     const unsigned *v = tile->value;
-    char of_engine[CLCONV__ENGINE_OPTIONS_SIZE], options[256];
+    char of_engine[CLCONV__ENGINE_OPTIONS_SIZE], options[256], file[64];
     cl_program program;
     cl_ulong bytes = 0;
     cl_int code;
     clconv__engine_options(of_engine, engine);
-    snprintf(options, sizeof options, " -DTYPE=%d -DTILE_M=%u -DTILE_N=%u -DTILE_K=%u -DITEM=%u%s",
-             CLCONV_F16, v[0], v[1], v[2], v[3], of_engine);
-    assert_ok(clconv__device_program(&program, device, "gemm_tiled.cl", options));
-    cl_kernel kernel = clCreateKernel(program, "gemm_tiled", &code);
+    snprintf(options, sizeof options,
+             " -DTYPE=%d -DINDEX=long -DTILE_M=%u -DTILE_N=%u -DTILE_K=%u -DITEM=%u%s", CLCONV_F16,
+             v[0], v[1], v[2], v[3], of_engine);
+    snprintf(file, sizeof file, "%s.cl", name);
+    assert_ok(clconv__device_program(&program, device, file, options));
+    cl_kernel kernel = clCreateKernel(program, name, &code);
     assert_int_equal(code, CL_SUCCESS);
     assert_int_equal(clGetKernelWorkGroupInfo(kernel, device->id, CL_KERNEL_LOCAL_MEM_SIZE,
                                               sizeof bytes, &bytes, NULL),
@@ -420,8 +425,11 @@ static void test_gemm_mma_counts_the_scratch_memory(void **state) {
     (void)state;
     for (size_t e = 0; e < COUNT_OF(emulations); ++e) {
         const clconv__engine *engine = clconv__find_engine(emulations[e]);
-        const clconv__gemm_size size = {1, 64, 64, 9, 100, 1, 2, engine->scratch, 8, 0};
-        assert_int_equal(local_memory_of(device, &tile, engine),
+        clconv__gemm_size size = {1, 64, 64, 9, 100, 1, 2, engine->scratch, 8, 0};
+        assert_int_equal(local_memory_of(device, "gemm_tiled", &tile, engine),
+                         clconv__gemm_shape_of(&size, &tile, 0).local_bytes);
+        size.along_k = 1;
+        assert_int_equal(local_memory_of(device, "weights_tiled", &tile, engine),
                          clconv__gemm_shape_of(&size, &tile, 0).local_bytes);
     }
     clconv_device_destroy(device);

@@ -92,19 +92,23 @@ static void test_plan_run_bias_alone(void **state) {
     make_tensors(&set, &problem, &random, SMALL_INTEGERS);
     expectation expected = make_expectation(&problem, &set);
     const double *wanted = expected.values + set.tensors[CLCONV_WEIGHTS].count;
-    for (size_t device = 0; device < devices()->count; ++device) {
-        clconv_plan *plan = plan_of(device, &problem, NULL);
-        float bias[5] = {NAN, NAN, NAN, NAN, NAN};
-        clconv_host_tensors tensors = host_tensors(&set);
-        tensors.weights = NULL;
-        tensors.bias = bias;
-        assert_ok(clconv_plan_run(plan, &tensors));
-        for (size_t i = 0; i < COUNT_OF(bias); ++i)
-            assert_true((double)bias[i] == wanted[i]);
-        tensors.bias = NULL;
-        assert_fails(clconv_plan_run(plan, &tensors), CLCONV_INVALID_ARGUMENT, "bias");
-        clconv_plan_destroy(plan);
-    }
+    for (size_t device = 0; device < devices()->count; ++device)
+        for (size_t row = 0; row < clconv_algorithm_count(); ++row) {
+            const char *name = clconv_algorithm_name(row);
+            if (clconv_algorithm_check(NULL, NULL, devices()->devices[device], &problem, name))
+                continue;
+            clconv_plan *plan = plan_of(device, &problem, name);
+            float bias[5] = {NAN, NAN, NAN, NAN, NAN};
+            clconv_host_tensors tensors = host_tensors(&set);
+            tensors.weights = NULL;
+            tensors.bias = bias;
+            assert_ok(clconv_plan_run(plan, &tensors));
+            for (size_t i = 0; i < COUNT_OF(bias); ++i)
+                assert_true((double)bias[i] == wanted[i]);
+            tensors.bias = NULL;
+            assert_fails(clconv_plan_run(plan, &tensors), CLCONV_INVALID_ARGUMENT, "bias");
+            clconv_plan_destroy(plan);
+        }
     problem.has_bias = 0;
     for (size_t device = 0; device < devices()->count; ++device) {
         clconv_plan *plan = plan_of(device, &problem, NULL);
@@ -117,6 +121,31 @@ static void test_plan_run_bias_alone(void **state) {
     free_tensors(&set);
 }
 
+static void enqueue_bias_alone(size_t device, clconv_plan *plan, const tensor_set *set,
+                               const expectation *expected) {
+    const tensor *weights = &set->tensors[CLCONV_WEIGHTS], *bias = &set->tensors[CLCONV_BIAS];
+    unsigned char *result = malloc(result_bytes(set));
+    moated_set moated;
+    clconv_tensors tensors;
+    cl_context context;
+    cl_command_queue queue;
+    cl_event event = NULL;
+    assert_non_null(result);
+    assert_ok(clconv_device_opencl(devices()->devices[device], &context, NULL, &queue));
+    make_moated(&moated, &tensors, context, set, clconv_plan_workspace_size(plan));
+    tensors.weights = (clconv_buffer){NULL, 0};
+    assert_ok(clconv_plan_enqueue(plan, NULL, &tensors, 0, NULL, &event));
+    assert_int_equal(clWaitForEvents(1, &event), CL_SUCCESS);
+    assert_int_equal(clReleaseEvent(event), CL_SUCCESS);
+    assert_true(read_moated(&moated, queue, set, result, "bias alone"));
+    assert_memory_equal(result, weights->data, weights->bytes); /* as poisoned as before */
+    for (size_t i = 0; i < bias->count; ++i)
+        assert_true(clconv_element_get(result + weights->bytes, bias->type, i) ==
+                    expected->values[weights->count + i]);
+    release_moated(&moated);
+    free(result);
+}
+
 /* On buffers the event belongs to the last command, whichever that is. */
 static void test_plan_enqueue_bias_alone(void **state) {
     const clconv_problem problem = parsed("ic3ih7iw6_oc5kh3kw3_dir=backward_weights_bias");
@@ -125,31 +154,15 @@ static void test_plan_enqueue_bias_alone(void **state) {
     (void)state;
     make_tensors(&set, &problem, &random, SMALL_INTEGERS);
     expectation expected = make_expectation(&problem, &set);
-    const tensor *weights = &set.tensors[CLCONV_WEIGHTS], *bias = &set.tensors[CLCONV_BIAS];
-    unsigned char *result = malloc(result_bytes(&set));
-    assert_non_null(result);
-    for (size_t device = 0; device + 1 < devices()->count; ++device) {
-        clconv_plan *plan = plan_of(device, &problem, NULL);
-        moated_set moated;
-        clconv_tensors tensors;
-        cl_context context;
-        cl_command_queue queue;
-        cl_event event = NULL;
-        assert_ok(clconv_device_opencl(devices()->devices[device], &context, NULL, &queue));
-        make_moated(&moated, &tensors, context, &set, clconv_plan_workspace_size(plan));
-        tensors.weights = (clconv_buffer){NULL, 0};
-        assert_ok(clconv_plan_enqueue(plan, NULL, &tensors, 0, NULL, &event));
-        assert_int_equal(clWaitForEvents(1, &event), CL_SUCCESS);
-        assert_int_equal(clReleaseEvent(event), CL_SUCCESS);
-        assert_true(read_moated(&moated, queue, &set, result, "bias alone"));
-        assert_memory_equal(result, weights->data, weights->bytes); /* as poisoned as before */
-        for (size_t i = 0; i < bias->count; ++i)
-            assert_true(clconv_element_get(result + weights->bytes, bias->type, i) ==
-                        expected.values[weights->count + i]);
-        release_moated(&moated);
-        clconv_plan_destroy(plan);
-    }
-    free(result);
+    for (size_t device = 0; device + 1 < devices()->count; ++device)
+        for (size_t row = 0; row < clconv_algorithm_count(); ++row) {
+            const char *name = clconv_algorithm_name(row);
+            if (clconv_algorithm_check(NULL, NULL, devices()->devices[device], &problem, name))
+                continue;
+            clconv_plan *plan = plan_of(device, &problem, name);
+            enqueue_bias_alone(device, plan, &set, &expected);
+            clconv_plan_destroy(plan);
+        }
     free_expectation(&expected);
     free_tensors(&set);
 }
