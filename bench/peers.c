@@ -158,11 +158,11 @@ static double time_runs(const peer *p, void *state, int runs) {
 }
 
 /*
- * Seconds of one run. The threads of the library before are given time to sleep: OpenBLAS's look out
- * for work for 2^26 ticks of the processor, and whoever came next had half of a machine of two. The
- * first milliseconds are not counted: caches warm and threads wake then, and where the threads of
- * two libraries spin on one processor the scheduler needs some of its ticks to part them (each run
- * of oneDNN took two ticks, 8 ms, until then).
+ * Seconds of one run. The threads of the library before are given time to sleep: OpenBLAS's look
+ * out for work for 2^26 ticks of the processor, and whoever came next had half of a machine of two.
+ * The first milliseconds are not counted: caches warm and threads wake then, and where the threads
+ * of two libraries spin on one processor the scheduler needs some of its ticks to part them (each
+ * run of oneDNN took two ticks, 8 ms, until then).
  */
 static double take_turn(const peer *p, void *state) {
     enum { MOST_RUNS = 100 };

@@ -361,8 +361,9 @@ DEFINE_COPY(copy_dense_global, global)
 
 #if TYPE == TYPE_F32
 /*
- * Whether vectors may be loaded from the rows of the 2-D plane that begins at an element of the input,
- * up to `before` elements ahead of a row and `width` from its beginning: all of that is the tensor's.
+ * Whether vectors may be loaded from the rows of the 2-D plane that begins at an element of the
+ * input, up to `before` elements ahead of a row and `width` from its beginning: all of that is the
+ * tensor's.
  */
 static inline int is_loadable(geometry g, index_t plane, index_t before, index_t width) {
     const index_t widest = 1 << 30; /* columns are numbers of 32 bits */
