@@ -913,5 +913,6 @@ int main(void) {
         cmocka_unit_test(test_plan_run_by_threads_that_share_it),
         cmocka_unit_test(test_plan_create_by_threads_that_share_a_device),
     };
+    use_optimizer(false);
     return run_group_on_devices(tests);
 }

@@ -254,5 +254,6 @@ int main(void) {
         cmocka_unit_test(test_plan_enqueue_computed_tensor_overlaps),
         cmocka_unit_test(test_plan_pack_weights_by_direction),
     };
+    use_optimizer(false);
     return run_group_on_devices(tests);
 }

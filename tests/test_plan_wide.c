@@ -102,5 +102,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan_run_coordinates_beyond_32_bits),
     };
+    use_optimizer(false);
     return run_group_on_devices(tests);
 }
