@@ -25,24 +25,17 @@ typedef struct gemm_state {
 
 /* ---- the row ---- */
 
-/* A word has 32 bits. */
-static size_t packs_of(const clconv__request *r) {
-    return sizeof(cl_uint) / clconv_type_size(r->problem->type);
-}
-
 /* `engine` is NULL where none multiplies. */
 static clconv__gemm_shape shape_with(const clconv__request *r, const clconv__tile *tile,
                                      const clconv__engine *engine) {
     const clconv_problem *p = r->problem;
-    const clconv__gemm_size size = {.groups = p->groups,
-                                    .out_channels = r->g.out_per_group,
-                                    .in_channels = r->g.in_per_group,
-                                    .taps = p->kernel[0] * p->kernel[1] * p->kernel[2],
-                                    .pixels = p->batch * r->g.pixels,
-                                    .is_padded = clconv__is_padded(p),
-                                    .packs = engine ? packs_of(r) : 0,
-                                    .scratch = engine ? engine->scratch : 0,
-                                    .most = engine ? engine->item : 0};
+    clconv__gemm_size size = {.groups = p->groups,
+                              .out_channels = r->g.out_per_group,
+                              .in_channels = r->g.in_per_group,
+                              .taps = p->kernel[0] * p->kernel[1] * p->kernel[2],
+                              .pixels = p->batch * r->g.pixels,
+                              .is_padded = clconv__is_padded(p)};
+    clconv__gemm_use_engine(&size, engine, p->type);
     return clconv__gemm_shape_of(&size, tile, r->device->info.compute_units);
 }
 
@@ -58,12 +51,7 @@ static int launch(clconv__launch *l, const clconv__request *r, const clconv__til
         clconv__engine_options(of_engine, engine);
     snprintf(l->options, sizeof l->options, " -DPOINT=%d -DFLAT=%d -DRAW=%d%s", s.is_point,
              s.is_flat, s.parts > 1, of_engine);
-    l->local[0] = s.items;
-    l->local[1] = l->local[2] = 1;
-    l->global[0] = s.blocks * s.tiles * s.groups * s.items;
-    l->global[1] = s.parts;
-    l->global[2] = 1;
-    l->step = s.steps;
+    clconv__gemm_launch(l, &s);
     return clconv__gemm_fits(&s, &r->device->info);
 }
 
@@ -103,9 +91,7 @@ static void destroy(clconv_plan *plan) {
     gemm_state *state = plan->state;
     if (!state)
         return;
-    for (int i = 0; i < STAGES; ++i)
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    clconv__release_kernels(state->kernels, STAGES);
     if (state->taps)
         clReleaseMemObject(state->taps);
     free(state);

@@ -177,9 +177,7 @@ static void destroy(clconv_plan *plan) {
     nhwc_state *state = plan->state;
     if (!state)
         return;
-    for (int i = 0; i < KERNELS; ++i)
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    clconv__release_kernels(state->kernels, KERNELS);
     if (state->taps)
         clReleaseMemObject(state->taps);
     free(state);

@@ -269,9 +269,7 @@ static void destroy(clconv_plan *plan) {
         return;
     for (size_t i = 0; i < state->count; ++i)
         clconv_plan_destroy(state->phases[i].plan);
-    for (int i = 0; i < KERNELS; ++i)
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    clconv__release_kernels(state->kernels, KERNELS);
     free(state);
     plan->state = NULL;
 }

@@ -72,9 +72,7 @@ static void destroy(clconv_plan *plan) {
     vector_state *state = plan->state;
     if (!state)
         return;
-    for (int i = 0; i < STAGES; ++i)
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    clconv__release_kernels(state->kernels, STAGES);
     if (state->tap_from)
         clReleaseMemObject(state->tap_from);
     free(state);

@@ -27,9 +27,7 @@ static void destroy(clconv_plan *plan) {
     weights_state *state = plan->state;
     if (!state)
         return;
-    for (int i = 0; i < KERNELS; ++i)
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    clconv__release_kernels(state->kernels, KERNELS);
     free(state);
     plan->state = NULL;
 }

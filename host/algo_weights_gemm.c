@@ -41,9 +41,7 @@ static void destroy(clconv_plan *plan) {
     gemm_state *state = plan->state;
     if (!state)
         return;
-    for (int i = 0; i < STAGES; ++i)
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    clconv__release_kernels(state->kernels, STAGES);
     free(state);
     plan->state = NULL;
 }

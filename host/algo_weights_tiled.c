@@ -36,16 +36,13 @@ static size_t places_of(const clconv__request *r) {
 static clconv__gemm_shape shape_with(const clconv__request *r, const clconv__tile *tile,
                                      const clconv__engine *engine) {
     const clconv_problem *p = r->problem;
-    const clconv__gemm_size size = {.groups = p->groups,
-                                    .out_channels = r->g.out_per_group,
-                                    .in_channels = p->batch * r->g.pixels,
-                                    .taps = 1,
-                                    .pixels = places_of(r),
-                                    .packs =
-                                        engine ? sizeof(cl_uint) / clconv_type_size(p->type) : 0,
-                                    .scratch = engine ? engine->scratch : 0,
-                                    .most = engine ? engine->item : 0,
-                                    .along_k = 1};
+    clconv__gemm_size size = {.groups = p->groups,
+                              .out_channels = r->g.out_per_group,
+                              .in_channels = p->batch * r->g.pixels,
+                              .taps = 1,
+                              .pixels = places_of(r),
+                              .along_k = 1};
+    clconv__gemm_use_engine(&size, engine, p->type);
     return clconv__gemm_shape_of(&size, tile, r->device->info.compute_units);
 }
 
@@ -62,12 +59,7 @@ static int launch(clconv__launch *l, const clconv__request *r, const clconv__til
         clconv__engine_options(of_engine, engine);
     snprintf(l->options, sizeof l->options, " -DGAP=%zu -DPADDED=%d%s", s.skew,
              clconv__is_padded(r->problem), of_engine);
-    l->local[0] = s.items;
-    l->local[1] = l->local[2] = 1;
-    l->global[0] = s.blocks * s.tiles * s.groups * s.items;
-    l->global[1] = s.parts;
-    l->global[2] = 1;
-    l->step = s.steps;
+    clconv__gemm_launch(l, &s);
     return clconv__gemm_fits(&s, &r->device->info) && s.items % s.rows == 0 &&
            s.tile_m * s.rows % s.items == 0 && s.tile_n * s.rows % s.items == 0;
 }
@@ -167,9 +159,7 @@ static void destroy(clconv_plan *plan) {
     weights_state *state = plan->state;
     if (!state)
         return;
-    for (int i = 0; i < KERNELS; ++i)
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    clconv__release_kernels(state->kernels, KERNELS);
     free(state);
     plan->state = NULL;
 }

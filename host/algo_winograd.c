@@ -4,6 +4,7 @@
  */
 #include "arithmetic.h"
 #include "call.h"
+#include "opencl.h"
 
 #include <stdlib.h>
 
@@ -30,9 +31,7 @@ static void destroy(clconv_plan *plan) {
     winograd_state *state = plan->state;
     if (!state)
         return;
-    for (int i = 0; i < STAGES; ++i)
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    clconv__release_kernels(state->kernels, STAGES);
     free(state);
     plan->state = NULL;
 }

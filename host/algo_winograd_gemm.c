@@ -4,6 +4,7 @@
  */
 #include "arithmetic.h"
 #include "gemm.h"
+#include "opencl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,9 +94,7 @@ static void destroy(clconv_plan *plan) {
     winograd_state *state = plan->state;
     if (!state)
         return;
-    for (int i = 0; i < STAGES; ++i)
-        if (state->kernels[i])
-            clReleaseKernel(state->kernels[i]);
+    clconv__release_kernels(state->kernels, STAGES);
     free(state);
     plan->state = NULL;
 }

@@ -68,6 +68,24 @@ clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const cl
     return s;
 }
 
+void clconv__gemm_use_engine(clconv__gemm_size *size, const clconv__engine *engine,
+                             clconv_type type) {
+    if (!engine)
+        return;
+    size->packs = sizeof(cl_uint) / clconv_type_size(type); /* a word has 32 bits */
+    size->scratch = engine->scratch;
+    size->most = engine->item;
+}
+
+void clconv__gemm_launch(clconv__launch *l, const clconv__gemm_shape *s) {
+    l->local[0] = s->items;
+    l->local[1] = l->local[2] = 1;
+    l->global[0] = s->blocks * s->tiles * s->groups * s->items;
+    l->global[1] = s->parts;
+    l->global[2] = 1;
+    l->step = s->steps;
+}
+
 /* The registers of a lane: 8 by 8 sums are 64, which is all that Intel's GPUs have in SIMD16. */
 static size_t largest_item(const clconv__gemm_shape *s, const clconv_device_info *info) {
     const int is_intel = info->kind == CLCONV_KIND_GPU && strstr(info->vendor, "Intel");

@@ -7,6 +7,7 @@
 #define CLCONV__GEMM_H
 
 #include "call.h"
+#include "engine.h"
 
 /** What is multiplied in each group: out channels x (in channels * taps) x pixels of all pictures.
  */
@@ -44,9 +45,16 @@ enum { CLCONV__GROUPS_OF_UNIT = 2, CLCONV__MOST_PARTS = 32 };
 size_t clconv__gemm_parts(size_t *per_part, size_t groups, size_t steps, size_t wanted,
                           size_t most);
 
+/** What an engine means for it, where one multiplies values of a type; NULL for none. */
+void clconv__gemm_use_engine(clconv__gemm_size *size, const clconv__engine *engine,
+                             clconv_type type);
+
 /** With the reduction split for so many units; 0 of these to never split. */
 clconv__gemm_shape clconv__gemm_shape_of(const clconv__gemm_size *size, const clconv__tile *tile,
                                          unsigned units);
+
+/** Work-groups and steps of the launch; its options are the row's. */
+void clconv__gemm_launch(clconv__launch *launch, const clconv__gemm_shape *shape);
 
 /** Whether a device can start it. */
 int clconv__gemm_fits(const clconv__gemm_shape *shape, const clconv_device_info *info);

@@ -74,3 +74,9 @@ clconv_status clconv__cl_check(cl_int code, const char *call) {
     return clconv__fail(is_memory ? CLCONV_OUT_OF_MEMORY : CLCONV_OPENCL, "%s failed with %d (%s)",
                         call, code, clconv__cl_error_name(code));
 }
+
+void clconv__release_kernels(const cl_kernel kernels[], size_t count) {
+    for (size_t i = 0; i < count; ++i)
+        if (kernels[i])
+            clReleaseKernel(kernels[i]);
+}

@@ -10,4 +10,7 @@ const char *clconv__cl_error_name(cl_int code);
 /** CLCONV_OK for CL_SUCCESS, else a status whose message names the call and the code. */
 clconv_status clconv__cl_check(cl_int code, const char *call);
 
+/** Releases those kernels of an array that are not NULL. */
+void clconv__release_kernels(const cl_kernel kernels[], size_t count);
+
 #endif
