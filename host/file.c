@@ -91,6 +91,7 @@ int clconv__replace_file(const char *folder, const char *path,
                          int (*write)(int file, const void *context), const void *context) {
     char temporary[CLCONV__PATH_SIZE];
     sigset_t before;
+    /* mkstemp() puts letters in the place of the last six. */
     if (!clconv__join(temporary, folder, "/" CLCONV__TEMPORARY_PREFIX, "XXXXXX")) {
         errno = ENAMETOOLONG;
         return 0;

@@ -1,6 +1,7 @@
 /* The cache on disk: what was stored comes back whole or not at all, and nothing is ever fatal. */
 #include "cache.h"
 #include "support/support.h"
+#include "support/temporary.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,13 +15,12 @@
 
 enum { PATH_BYTES = 512 };
 
-static char root[64], folder[PATH_BYTES];
+static char root[TEMPORARY_SIZE], folder[PATH_BYTES];
 
 /* A new folder for each test; the cache's own does not exist yet. */
 static int set_up(void **state) {
     (void)state;
-    snprintf(root, sizeof root, "/tmp/clconv-cache-XXXXXX");
-    if (!mkdtemp(root))
+    if (make_temporary_folder(root, "cache"))
         return -1;
     snprintf(folder, sizeof folder, "%s/of/programs", root);
     setenv("CLCONV_CACHE_DIR", folder, 1);

@@ -2,17 +2,15 @@
 #include "case_list.h"
 
 #include "support.h"
+#include "temporary.h"
 
 #include <unistd.h>
 
 /* Reads a file of these bytes; the number of problems, or -1 with a message. */
 static int read_cases(const char *bytes, size_t size, char message[MESSAGE_SIZE]) {
-    char path[] = "/tmp/clconv-test-case-list-XXXXXX";
-    int descriptor = mkstemp(path);
+    char path[TEMPORARY_SIZE];
     case_list list = {0};
-    assert_true(descriptor >= 0);
-    assert_int_equal(write(descriptor, bytes, size), size);
-    close(descriptor);
+    assert_int_equal(make_temporary_file(path, "case-list", bytes, size), 0);
     *message = 0;
     clconv_status status = case_list_read(&list, path, message);
     int count = status ? -1 : (int)list.count;

@@ -8,6 +8,7 @@
 #include "plan.h"
 #include "program.h"
 #include "support/run.h"
+#include "support/temporary.h"
 
 static int use_engine(const char *name) {
     return name ? setenv("CLCONV_MATRIX_ENGINE", name, 1) : unsetenv("CLCONV_MATRIX_ENGINE");
@@ -102,8 +103,8 @@ static void check_changed_engine(const char *name, const char *change, const cha
     clconv_device *device = open_cpu();
     const char *before = getenv("CLCONV_KERNEL_DIR");
     char *kernels = before ? strdup(before) : NULL;
-    char folder[] = "/tmp/clconv-engine-XXXXXX", note[CLCONV_TEXT_SIZE], command[1024];
-    assert_non_null(mkdtemp(folder));
+    char folder[TEMPORARY_SIZE], note[CLCONV_TEXT_SIZE], command[1024];
+    assert_int_equal(make_temporary_folder(folder, "engine"), 0);
     snprintf(
         command, sizeof command,
         "cp %s/cl_kernels/* %s && sed -i '%s' %s/mma.h && ! cmp -s %s/mma.h %s/cl_kernels/mma.h",

@@ -10,6 +10,7 @@
 #include "cli/picture.h"
 #include "cli/worker.h"
 #include "host_faults.h"
+#include "support/temporary.h"
 
 /* What the calls of a trial share. */
 typedef struct trial {
@@ -42,7 +43,7 @@ static host_faults *faults(void) {
     return &host_fault_state;
 }
 
-static char folder[] = "/tmp/clconv-host-faults-XXXXXX";
+static char folder[TEMPORARY_SIZE];
 
 static const char *in_folder(const char *name) {
     static char path[sizeof folder + 64];
@@ -513,7 +514,7 @@ static void test_worker_host_faults(void **state) {
 
 static int make_folder(void **state) {
     (void)state;
-    return mkdtemp(folder) ? 0 : -1;
+    return make_temporary_folder(folder, "host-faults");
 }
 
 static int remove_folder(void **state) {

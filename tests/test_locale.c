@@ -3,17 +3,18 @@
  * point all the same, and kernels are built with the same options.
  */
 #include "support.h"
+#include "temporary.h"
 
 #include <locale.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/clconv-locale-XXXXXX";
+static char folder[TEMPORARY_SIZE];
 
 /* Makes the locale where the machine has its description but not itself. */
 static int enter_locale(void **state) {
     char command[128];
     (void)state;
-    if (!mkdtemp(folder))
+    if (make_temporary_folder(folder, "locale"))
         return -1;
     snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1",
              folder);

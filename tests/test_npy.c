@@ -1,16 +1,16 @@
 #include "npy.h"
 
 #include "support.h"
+#include "temporary.h"
 
 #include <unistd.h>
 
 /* A file that is removed at the end of the test. */
-static char path[] = "/tmp/clconv-test-npy-XXXXXX";
+static char path[TEMPORARY_SIZE];
 
 static int make_path(void **state) {
-    int descriptor = mkstemp(path);
     (void)state;
-    return descriptor < 0 ? -1 : close(descriptor);
+    return make_temporary_file(path, "npy", NULL, 0);
 }
 
 static int remove_path(void **state) {

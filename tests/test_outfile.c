@@ -1,17 +1,18 @@
 #include "outfile.h"
 
 #include "support.h"
+#include "temporary.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* A folder and a file in it, both removed at the end. */
-static char folder[] = "/tmp/clconv-test-outfile-XXXXXX";
+static char folder[TEMPORARY_SIZE];
 static char path[sizeof folder + 16];
 
 static int make_folder(void **state) {
     (void)state;
-    if (!mkdtemp(folder))
+    if (make_temporary_folder(folder, "outfile"))
         return -1;
     snprintf(path, sizeof path, "%s/file", folder);
     return 0;

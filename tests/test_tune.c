@@ -6,6 +6,7 @@
 #include "tuning.h"
 
 #include "support/support.h"
+#include "support/temporary.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -13,7 +14,7 @@
 
 enum { PATH_BYTES = 512, MOST_ENTRIES = 200 };
 
-static char root[64];
+static char root[TEMPORARY_SIZE];
 
 static void run_command(const char *command) {
     if (system(command))
@@ -24,8 +25,7 @@ static void run_command(const char *command) {
 static int set_up(void **state) {
     char path[PATH_BYTES];
     (void)state;
-    snprintf(root, sizeof root, "/tmp/clconv-tune-XXXXXX");
-    if (!mkdtemp(root))
+    if (make_temporary_folder(root, "tune"))
         return -1;
     snprintf(path, sizeof path, "%s/choices", root);
     setenv("CLCONV_TUNING_DIR", path, 1);

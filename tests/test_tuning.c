@@ -3,6 +3,7 @@
 #include "tuning.h"
 
 #include "support/support.h"
+#include "support/temporary.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,15 +15,14 @@
 
 enum { PATH_BYTES = 512, FILE_BYTES = 8192 };
 
-static char root[64], folder[PATH_BYTES];
+static char root[TEMPORARY_SIZE], folder[PATH_BYTES];
 
 /* A device of which nothing but its texts is looked at. */
 static clconv_device device;
 
 static int set_up(void **state) {
     (void)state;
-    snprintf(root, sizeof root, "/tmp/clconv-tuning-XXXXXX");
-    if (!mkdtemp(root))
+    if (make_temporary_folder(root, "tuning"))
         return -1;
     snprintf(folder, sizeof folder, "%s/of/choices", root);
     clconv_device_info *i = &device.info;

@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include "../support/temporary.h"
 #include "cache.h"
 #include "clconv.h"
 
@@ -20,7 +21,7 @@ typedef struct header {
     uint64_t key_size, data_size;
 } header;
 
-static char folder[64], path[256];
+static char folder[TEMPORARY_SIZE], path[256];
 
 static void remove_folder(void) {
     unlink(path);
@@ -30,10 +31,7 @@ static void remove_folder(void) {
 static void make_folder(void) {
     clconv_cache_entry entry;
     size_t count;
-    /* In memory where there is such a folder. */
-    snprintf(folder, sizeof folder, "%s/clconv-fuzz-cache-XXXXXX",
-             access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
-    REQUIRE(mkdtemp(folder));
+    REQUIRE(!make_folder_in_memory(folder, "fuzz-cache"));
     setenv("CLCONV_CACHE_DIR", folder, 1);
     atexit(remove_folder);
     clconv__cache_put(key, "blob", 4);

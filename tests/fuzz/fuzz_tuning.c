@@ -5,12 +5,13 @@
  */
 #include "fuzz.h"
 
+#include "../support/temporary.h"
 #include "tuning.h"
 
 static clconv_device *device;
 static clconv_problem problem = CLCONV_PROBLEM_INIT;
 static clconv__choice kept;
-static char folder[64], path[CLCONV__PATH_SIZE], header[4096], hash[64];
+static char folder[TEMPORARY_SIZE], path[CLCONV__PATH_SIZE], header[4096], hash[64];
 static size_t header_size;
 
 static void clean(void) {
@@ -26,9 +27,7 @@ static void keep(void) {
 
 /* The header and the hash are what a file has that was just written. */
 static void make_file(void) {
-    snprintf(folder, sizeof folder, "%s/clconv-fuzz-tuning-XXXXXX",
-             access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
-    REQUIRE(mkdtemp(folder));
+    REQUIRE(!make_folder_in_memory(folder, "fuzz-tuning"));
     REQUIRE(clconv_device_open(&device, "host") == CLCONV_OK);
     REQUIRE(clconv_problem_parse(&problem, "ic3ih4_oc2kh3") == CLCONV_OK);
     REQUIRE(clconv__tuning_path(path, device, folder));

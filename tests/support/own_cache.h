@@ -3,15 +3,15 @@
 #define CLCONV_TESTS_OWN_CACHE_H
 
 #include "support.h"
+#include "temporary.h"
 
-#include <unistd.h>
-
-static char own_cache[64];
+static char own_cache[TEMPORARY_SIZE];
 
 static inline int make_own_cache(void **state) {
     (void)state;
-    snprintf(own_cache, sizeof own_cache, "/tmp/clconv-programs-XXXXXX");
-    return !mkdtemp(own_cache) || setenv("CLCONV_CACHE_DIR", own_cache, 1) ? -1 : 0;
+    return make_temporary_folder(own_cache, "programs") || setenv("CLCONV_CACHE_DIR", own_cache, 1)
+               ? -1
+               : 0;
 }
 
 static inline int remove_own_cache(void **state) {
