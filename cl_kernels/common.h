@@ -111,6 +111,7 @@ static inline ushort float_to_bf16(float value) {
 #ifdef __clang__
 typedef float8 __attribute__((aligned(4))) loose8;
 typedef float16 __attribute__((aligned(4))) loose16;
+#define LOAD8(space, from)    (*(space const loose8 *)(from))
 #define STORE8(space, v, to)  (*(space loose8 *)(to) = (v))
 #define LOAD16(space, from)   (*(space const loose16 *)(from))
 #define STORE16(space, v, to) (*(space loose16 *)(to) = (v))
@@ -119,6 +120,7 @@ typedef float16 __attribute__((aligned(4))) loose16;
 #define ODD16(a, b)                                                                                \
     __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
 #else
+#define LOAD8(space, from)    vload8(0, (space const float *)(from))
 #define STORE8(space, v, to)  vstore8((v), 0, (space float *)(to))
 #define LOAD16(space, from)   vload16(0, (space const float *)(from))
 #define STORE16(space, v, to) vstore16((v), 0, (space float *)(to))
@@ -212,6 +214,16 @@ static inline pixel_place place_of(geometry g, index_t pixel) {
 #define PREFETCH(address) __builtin_prefetch((const void *)(size_t)(address))
 #else
 #define PREFETCH(address)
+#endif
+
+/*
+ * Hides from the compiler what it knows of a pointer, which then is in a register, and what is loaded
+ * through it is not taken for what was loaded before.
+ */
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define OPAQUE(pointer) __asm__("" : "+r"(pointer))
+#else
+#define OPAQUE(pointer)
 #endif
 
 /* ---- epilogue ---- */

@@ -1,19 +1,43 @@
 /*
- * For CPUs: one work-item keeps OC output channels of PIXELS pixels in vector registers and runs over
- * all taps; the vectors lie along the output channels, so that weights are loaded as they were packed
- * and every input element is broadcast. Stages: vector_pack rearranges the weights, vector_pad copies
- * the input to dense float planes with its padding, vector multiplies.
+ * For CPUs: one work-item keeps 16 output channels of ROWS rows of WIDTH pixels in vector registers and
+ * runs over all taps; the vectors lie along the output channels, so that weights are loaded as they were
+ * packed and every input element is broadcast. Stages: vector_pack rearranges the weights, vector_pad
+ * copies the input to dense float planes with its padding, vector_panels gathers what a tile of pixels
+ * reads, vector multiplies.
  */
-#ifndef VECTORS
-#define VECTORS 2
+#define ANYWHERE 0 /* pixels have addresses of their own */
+#define IN_LINE  1 /* neighbours lie side by side in the input too */
+#define IN_PANEL 2 /* the input's are copied so that a tile's lie together */
+
+#ifndef WIDTH
+#define WIDTH 14
 #endif
-#ifndef PIXELS
-#define PIXELS 7
+#ifndef ROWS
+#define ROWS 1
+#endif
+#ifndef PLACES
+#define PLACES ANYWHERE
 #endif
 #ifndef LINE_STEP
-#define LINE_STEP 0 /* elements between the inputs of neighbours; 0 where tiles may leave their row */
+#define LINE_STEP 1 /* elements between the inputs of neighbours */
 #endif
-#define OC (16 * VECTORS)
+#ifndef KERNEL_D
+#define KERNEL_D g.kernel_d
+#endif
+#ifndef KERNEL_H
+#define KERNEL_H g.kernel_h
+#endif
+#ifdef KERNEL_W
+#define UNROLL_COLUMNS _Pragma("unroll")
+#else
+#define KERNEL_W g.kernel_w
+#define UNROLL_COLUMNS
+#endif
+#ifndef PHASES
+#define PHASES 1 /* that rows of padded planes are split into */
+#endif
+#define PIXELS (ROWS * WIDTH)
+#define OC 16
 #define AHEAD 8 /* taps that are asked for before they are needed */
 #define PAD_ROWS 16 /* CLCONV__PAD_ROWS of host/algo.h */
 
@@ -31,17 +55,15 @@ kernel void vector_pack(const geometry g, const offsets at, global const w_t *re
     w += at.w + (group * g.out_per_group + first) * g.w_o;
 #if TYPE == TYPE_F32
     if (taps == 16 && first + OC <= g.out_per_group && has_dense_filters(g)) {
+        float16 weights[16];
         w += g.w_start + first_tap;
-        for (int v = 0; v < VECTORS; ++v) {
-            float16 weights[16];
-            #pragma unroll
-            for (int o = 0; o < 16; ++o)
-                weights[o] = LOAD16(global, w + (v * 16 + o) * g.w_o);
-            transpose16(weights);
-            #pragma unroll
-            for (int tap = 0; tap < 16; ++tap)
-                STORE16(global, weights[tap], packed + tap * OC + v * 16);
-        }
+        #pragma unroll
+        for (int o = 0; o < 16; ++o)
+            weights[o] = LOAD16(global, w + o * g.w_o);
+        transpose16(weights);
+        #pragma unroll
+        for (int tap = 0; tap < 16; ++tap)
+            STORE16(global, weights[tap], packed + tap * OC);
         return;
     }
 #endif
@@ -91,40 +113,36 @@ kernel void vector_pack_turned(const geometry g, const offsets at, global const 
     const index_t end = (g.in_per_group - 1) * g.w_i + (g.out_per_group - 1) * g.w_o + span;
     w += at.w + group * g.out_per_group * g.w_o + g.w_start + low;
     packed += packed_at + ((long)block * g.in_per_group + first_c) * (g.step / g.in_per_group) * OC;
-    for (index_t c = first_c; c < min(first_c + TURNED_CHANNELS, g.in_per_group); ++c)
-        for (int v = 0; v < VECTORS; ++v) {
-            const index_t o = first + v * 16, from = c * g.w_i + o * g.w_o;
-            global float *to = packed + v * 16;
-            int is_whole = 0;
+    for (index_t c = first_c; c < min(first_c + TURNED_CHANNELS, g.in_per_group); ++c) {
+        const index_t from = c * g.w_i + first * g.w_o;
+        int is_whole = 0;
 #if TYPE == TYPE_F32
-            float window[TURNED_SPAN][16];
-            is_whole = o + 16 <= g.out_per_group;
-            if (is_whole && g.w_o != 1) {
-                is_whole = span >= 16 || from + 15 * g.w_o + 16 <= end;
-                if (is_whole)
-                    turn_filters(window, w + from, g.w_o, span);
-            }
-#endif
-            for (index_t d = 0; d < g.kernel_d; ++d)
-                for (index_t h = 0; h < g.kernel_h; ++h)
-                    for (index_t k = 0; k < g.kernel_w; ++k, to += OC) {
-                        const index_t place = d * g.w_d + h * g.w_h + k * g.w_w - low;
-#if TYPE == TYPE_F32
-                        if (is_whole) {
-                            const float16 weights = g.w_o == 1 ? LOAD16(global, w + from + place)
-                                                               : LOAD16(private, window[place]);
-                            STORE16(global, weights, to);
-                            continue;
-                        }
-#endif
-                        for (int i = 0; i < 16; ++i)
-                            to[i] = o + i < g.out_per_group
-                                        ? LOAD_W(g, w, from + place + i * g.w_o)
-                                        : 0.0f;
-                    }
-            if (v + 1 == VECTORS)
-                packed = to - v * 16;
+        float window[TURNED_SPAN][16];
+        is_whole = first + 16 <= g.out_per_group;
+        if (is_whole && g.w_o != 1) {
+            is_whole = span >= 16 || from + 15 * g.w_o + 16 <= end;
+            if (is_whole)
+                turn_filters(window, w + from, g.w_o, span);
         }
+#endif
+        for (index_t d = 0; d < g.kernel_d; ++d)
+            for (index_t h = 0; h < g.kernel_h; ++h)
+                for (index_t k = 0; k < g.kernel_w; ++k, packed += OC) {
+                    const index_t place = d * g.w_d + h * g.w_h + k * g.w_w - low;
+#if TYPE == TYPE_F32
+                    if (is_whole) {
+                        const float16 weights = g.w_o == 1 ? LOAD16(global, w + from + place)
+                                                           : LOAD16(private, window[place]);
+                        STORE16(global, weights, packed);
+                        continue;
+                    }
+#endif
+                    for (int o = 0; o < OC; ++o)
+                        packed[o] = first + o < g.out_per_group
+                                        ? LOAD_W(g, w, from + place + o * g.w_o)
+                                        : 0.0f;
+                }
+    }
 }
 
 #if TYPE == TYPE_F32
@@ -189,77 +207,91 @@ kernel void vector_pad(const geometry g, const offsets at, global const x_t *res
 
 /* Where the pixels of a work-item's tile lie. */
 typedef struct {
-    index_t x, x_step[PIXELS]; /* element that the first tap of pixel 0 reads, and from it */
-    index_t y[PIXELS];         /* elements of the output */
-    int skipped, count;        /* pixels before are a neighbour's, those behind are none */
+    index_t x, y; /* elements of the first */
+#if PLACES == ANYWHERE
+    index_t x_step[PIXELS], y_step[PIXELS]; /* from there to the others */
+#endif
+    int first_row, first, end; /* what is stored; the rest is a neighbour's, or nobody's */
 } tile_places;
 
-/* Tiles do not leave their row; the last of it begins so that it ends where the row does. */
-static inline void find_in_line(tile_places *at, geometry g, index_t tile, index_t n) {
-    const index_t tiles_w = (g.out_w + PIXELS - 1) / PIXELS, row = tile / tiles_w;
-    const index_t wanted = tile % tiles_w * PIXELS, out_w = min(wanted, g.out_w - PIXELS);
-    const index_t out_h = row % g.out_h, out_d = row / g.out_h;
-    const index_t x = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h + out_w * LINE_STEP;
-    const index_t y = n * g.y_n + out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
-    #pragma unroll
-    for (int i = 0; i < PIXELS; ++i) {
-        at->x_step[i] = i * LINE_STEP;
-        at->y[i] = y + i * g.y_w;
-    }
-    at->x = x;
-    at->skipped = (int)(wanted - out_w);
-    at->count = PIXELS;
+#if PLACES == IN_PANEL
+static inline void find_places(tile_places *at, geometry g, index_t tile) {
+    at->x = tile * g.x_h;
+    at->y = tile * WIDTH * g.y_w;
+    at->first_row = at->first = 0;
+    at->end = (int)min(g.out_w - tile * WIDTH, (index_t)WIDTH);
 }
+#elif PLACES == IN_LINE
+/* Tiles do not leave their row; the last of it begins so that it ends where the row does. */
+static inline void find_places(tile_places *at, geometry g, index_t tile) {
+    const index_t tiles_w = (g.out_w + WIDTH - 1) / WIDTH, tiles_h = (g.out_h + ROWS - 1) / ROWS;
+    const index_t wanted_w = tile % tiles_w * WIDTH, wanted_h = tile / tiles_w % tiles_h * ROWS;
+    const index_t out_w = min(wanted_w, g.out_w - WIDTH), out_h = min(wanted_h, g.out_h - ROWS);
+    const index_t out_d = tile / tiles_w / tiles_h;
+    at->x = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h + out_w * LINE_STEP;
+    at->y = out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
+    at->first_row = (int)(wanted_h - out_h);
+    at->first = (int)(wanted_w - out_w);
+    at->end = WIDTH;
+}
+#endif
+
+#if PLACES != IN_LINE
 /* Tiles go on in the next row; beyond the end they repeat the last pixel. */
-static inline void find_anywhere(tile_places *at, geometry g, index_t tile, index_t n) {
+static inline void follow_rows(index_t x_step[PIXELS], index_t y_step[PIXELS], geometry g,
+                               index_t tile) {
     const index_t pixels = g.out_d * g.out_h * g.out_w;
     index_t out_w = tile * PIXELS % g.out_w, rows = tile * PIXELS / g.out_w;
     index_t out_h = rows % g.out_h, out_d = rows / g.out_h;
     #pragma unroll
     for (int i = 0; i < PIXELS; ++i) {
-        const index_t x = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h +
-                          out_w * g.stride_w * g.x_w;
-        at->x = i == 0 ? x : at->x;
-        at->x_step[i] = x - at->x;
-        at->y[i] = n * g.y_n + out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
         const int is_last = tile * PIXELS + i + 1 >= pixels;
         const int ends_row = !is_last && out_w + 1 == g.out_w;
         const int ends_plane = ends_row && out_h + 1 == g.out_h;
+        x_step[i] = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h +
+                    out_w * g.stride_w * g.x_w;
+        y_step[i] = out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
         out_w = is_last ? out_w : ends_row ? 0 : out_w + 1;
         out_h = ends_plane ? 0 : out_h + ends_row;
         out_d += ends_plane;
     }
-    at->skipped = 0;
-    at->count = (int)min(pixels - tile * PIXELS, (index_t)PIXELS);
 }
+#endif
 
+#if PLACES == ANYWHERE
+static inline void find_places(tile_places *at, geometry g, index_t tile) {
+    at->x = at->y = 0;
+    follow_rows(at->x_step, at->y_step, g, tile);
+    at->first_row = at->first = 0;
+    at->end = (int)min(g.out_d * g.out_h * g.out_w - tile * PIXELS, (index_t)PIXELS);
+}
+#elif PLACES == IN_PANEL
 /*
- * panels[picture][group][tile][channel][PIXELS] of a kernel of one tap, whose tiles are all full; one
- * work-item copies a tile. Global size (tiles, groups, pictures).
+ * panels[picture][group][tile][channel][WIDTH] of a kernel of one tap; one work-item copies a tile. Global
+ * size (tiles, groups, pictures).
  */
 kernel void vector_panels(const geometry g, const offsets at, global const x_t *restrict x,
                           global float *restrict panels, const long panels_at) {
     const index_t tile = (index_t)get_global_id(0), group = (index_t)get_global_id(1);
     const index_t n = (index_t)get_global_id(2), tiles = (index_t)get_global_size(0);
-    tile_places place;
-    find_anywhere(&place, g, tile, n);
-    x += at.x + n * g.x_n + group * g.in_per_group * g.x_c + place.x;
+    index_t x_step[PIXELS], y_step[PIXELS];
+    follow_rows(x_step, y_step, g, tile);
+    x += at.x + n * g.x_n + group * g.in_per_group * g.x_c;
     panels += panels_at +
               (((long)n * g.groups + group) * tiles + tile) * g.in_per_group * PIXELS;
     for (index_t c = 0; c < g.in_per_group; ++c, x += g.x_c, panels += PIXELS) {
-        PREFETCH(x + AHEAD * g.x_c);
-        PREFETCH(x + AHEAD * g.x_c + place.x_step[PIXELS - 1]);
+        PREFETCH(x + AHEAD * g.x_c + x_step[0]);
+        PREFETCH(x + AHEAD * g.x_c + x_step[PIXELS - 1]);
         #pragma unroll
         for (int i = 0; i < PIXELS; ++i)
-            panels[i] = LOAD_X(g, x, place.x_step[i]);
+            panels[i] = LOAD_X(g, x, x_step[i]);
     }
 }
+#endif
 
-#if TYPE == TYPE_F32 && !BLENDS && (PIXELS == 7 || PIXELS == 14)
+#if TYPE == TYPE_F32 && !BLENDS && PLACES != ANYWHERE
 #define HAS_LINE_STORES 1
-#define LINES (PIXELS == 7 ? 1 : 2) /* of eight pixels, which overlap */
-#define LINE_PIXELS (PIXELS == 7 ? 7 : 8)
-#define LINE_DISTANCE 6
+#define PIECE (WIDTH < 8 ? WIDTH : 8) /* pixels that are stored at a time */
 
 /* Rows become columns. */
 static inline void transpose8(float8 r[8]) {
@@ -282,9 +314,13 @@ static inline void transpose8(float8 r[8]) {
     }
 }
 
-/* Finishes and stores neighbouring pixels of eight channels: pixels[i] has the channels. */
-static inline void finish_line(float8 pixels[8], scalars s, global const y_t *bias, global y_t *to,
-                               index_t channel_step, int channels) {
+/* Finishes and stores PIECE neighbours of eight channels, 16 elements apart. */
+static inline void finish_piece(const float *sums, scalars s, global const y_t *bias,
+                                global y_t *to, index_t channel_step, int channels) {
+    float8 pixels[8];
+    #pragma unroll
+    for (int i = 0; i < 8; ++i)
+        pixels[i] = LOAD8(private, sums + min(i, PIECE - 1) * OC);
     transpose8(pixels);
     #pragma unroll
     for (int o = 0; o < 8; ++o) {
@@ -294,7 +330,7 @@ static inline void finish_line(float8 pixels[8], scalars s, global const y_t *bi
         if (s.has_bias)
             v += bias[o];
         v = ACTIVATE(v, s);
-#if LINE_PIXELS == 8
+#if PIECE == 8
         STORE8(global, v, to + o * channel_step);
 #else
         vstore4(v.lo, 0, to + o * channel_step);
@@ -302,101 +338,131 @@ static inline void finish_line(float8 pixels[8], scalars s, global const y_t *bi
 #endif
     }
 }
+
+/* The pixels `first` to `end` of a row; the last piece overlaps the one before. */
+static inline void finish_row(const float *sums, int first, int end, scalars s,
+                              global const y_t *bias, global y_t *to, index_t channel_step,
+                              int channels) {
+    for (int i = first;; i = min(i + PIECE, end - PIECE)) {
+        #pragma unroll
+        for (int o = 0; o < OC; o += 8)
+            finish_piece(sums + i * OC + o, s, bias + o, to + i + o * channel_step,
+                         channel_step, channels - o);
+        if (i + PIECE == end)
+            break;
+    }
+}
 #endif
 
-/* Finishes the pixels of a tile of sums; `place` is the element of pixel i in channel 0. */
-#define FINISH_TILE(first, end, place)                                                             \
-    for (index_t o = 0; o < channels; ++o)                                                         \
-        for (int i = (first); i < (end); ++i)                                                      \
-            finish(tile_sums[i][o], s, bias, residual, y, channel + o, (place) + (channel + o) * g.y_c)
+/* What tap k of a row of the kernel reads, seen from the first. */
+static inline index_t column_of(geometry g, index_t k, index_t phase) {
+    const index_t column = k * g.dilation_w;
+    return (column % PHASES * phase + column / PHASES) * g.x_w;
+}
 
 /*
- * Global size (pixel tiles, channel blocks of all groups, pictures). The x strides are those of what
- * vector_pad or vector_panels wrote, or of the input itself; w_i and w_o step over the taps and channel
- * blocks of the packed weights, or of those that lie as if they were packed; tap_from[tap] is where a tap reads, seen
- * from the first.
+ * Adds one tap. Each element is used once, so that multiply-adds can broadcast it from memory
+ * themselves; they do as one instruction where its address is a register and a number.
+ */
+static inline void add_tap(float16 sums[ROWS][WIDTH], const tile_places *at, index_t row_step,
+                           global const float *from, global const float *restrict w) {
+    const float16 weights = LOAD16(global, w);
+    #pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+#if PLACES == ANYWHERE
+        #pragma unroll
+        for (int i = 0; i < WIDTH; ++i)
+            sums[r][i] += weights * from[at->x_step[i]];
+#else
+        global const float *line = from + r * row_step;
+        OPAQUE(line);
+        #pragma unroll
+        for (int i = 0; i < WIDTH; ++i)
+            sums[r][i] += weights * line[i * LINE_STEP];
+#endif
+    }
+}
+
+/* Asks for what a row of taps reads some channels further on. */
+static inline void ask_for(global const float *from, const tile_places *at, index_t row_step) {
+#if PLACES == ANYWHERE
+    PREFETCH(from + at->x_step[0]);
+    PREFETCH(from + at->x_step[WIDTH - 1]);
+#else
+    #pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+        PREFETCH(from + r * row_step);
+        PREFETCH(from + r * row_step + (WIDTH - 1) * LINE_STEP);
+    }
+#endif
+}
+
+/*
+ * Global size (tiles and channel blocks of all groups, in the order that `tile_axis` gives,
+ * pictures). The x strides are those of what
+ * vector_pad or vector_panels wrote, or of the input itself, whose channels lie `channel_step` elements
+ * apart, and whose rows are split into PHASES of `phase` elements; w_i and w_o step over the taps and
+ * channel blocks of the packed weights, or of those that lie as if they were packed.
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 vector(const geometry g, const offsets at, const scalars s, global const float *restrict x,
-       const long x_at, global const float *restrict packed, const long packed_at,
-       global const index_t *restrict tap_from, global const y_t *restrict bias,
+       const long x_at, const index_t channel_step, const index_t phase,
+       global const float *restrict packed, const long packed_at, const index_t tile_axis, global const y_t *restrict bias,
        global const y_t *residual, global y_t *y) {
-    index_t tile = (index_t)get_global_id(0), block = (index_t)get_global_id(1);
-    index_t n = (index_t)get_global_id(2);
-    index_t blocks = (g.out_per_group + OC - 1) / OC;
-    index_t group = block / blocks, first = block % blocks * OC;
+    const index_t tile = (index_t)get_global_id(tile_axis);
+    const index_t block = (index_t)get_global_id(1 - tile_axis), n = (index_t)get_global_id(2);
+    const index_t blocks = (g.out_per_group + OC - 1) / OC;
+    const index_t group = block / blocks, first = block % blocks * OC;
+    const index_t row_step = g.stride_h * g.x_h;
+    const index_t ahead = (AHEAD - 1) / (KERNEL_D * KERNEL_H * KERNEL_W) * channel_step + channel_step;
     tile_places place;
-#if LINE_STEP
-    find_in_line(&place, g, tile, n);
-#else
-    find_anywhere(&place, g, tile, n);
-#endif
+    find_places(&place, g, tile);
 
-    float16 sums[VECTORS][PIXELS];
+    float16 sums[ROWS][WIDTH];
     #pragma unroll
-    for (int v = 0; v < VECTORS; ++v)
+    for (int r = 0; r < ROWS; ++r)
         #pragma unroll
-        for (int i = 0; i < PIXELS; ++i)
-            sums[v][i] = 0;
+        for (int i = 0; i < WIDTH; ++i)
+            sums[r][i] = 0;
     x += x_at + n * g.x_n + group * g.in_per_group * g.x_c + place.x;
     packed += packed_at + (long)block * g.w_o;
-    for (index_t tap = 0; tap < g.step; ++tap, packed += g.w_i) {
-        global const float *from = x + tap_from[tap];
-        global const float *next = x + tap_from[min(tap + AHEAD, g.step - 1)];
-        float16 weights[VECTORS];
-        PREFETCH(next);
-        PREFETCH(next + place.x_step[PIXELS - 1]);
-        #pragma unroll
-        for (int v = 0; v < VECTORS; ++v) {
-            PREFETCH(packed + AHEAD * g.w_i + v * 16);
-            weights[v] = LOAD16(global, packed + v * 16);
-        }
-        #pragma unroll
-        for (int i = 0; i < PIXELS; ++i) {
-            float value = from[place.x_step[i]];
-            #pragma unroll
-            for (int v = 0; v < VECTORS; ++v)
-                sums[v][i] += weights[v] * value;
-        }
-    }
+    for (index_t c = 0; c < g.in_per_group; ++c, x += channel_step)
+        for (index_t d = 0; d < KERNEL_D; ++d)
+            for (index_t h = 0; h < KERNEL_H; ++h) {
+                global const float *row = x + d * g.dilation_d * g.x_d + h * g.dilation_h * g.x_h;
+                ask_for(row + ahead, &place, row_step);
+                UNROLL_COLUMNS
+                for (index_t k = 0; k < KERNEL_W; ++k, packed += g.w_i)
+                    add_tap(sums, &place, row_step, row + column_of(g, k, phase), packed);
+            }
 
     bias += at.bias;
-    residual += at.residual;
-    y += at.y;
-    index_t channels = min((index_t)OC, g.out_per_group - first);
-    index_t channel = group * g.out_per_group + first;
-    int is_line = 1; /* each pixel right behind the one before, in memory too */
+    residual += at.residual + n * g.y_n + place.y;
+    y += at.y + n * g.y_n + place.y;
+    const int channels = (int)min((index_t)OC, g.out_per_group - first);
+    const index_t channel = group * g.out_per_group + first;
+    float stored[PIXELS][OC];
     #pragma unroll
-    for (int i = 1; i < PIXELS; ++i)
-        is_line &= place.y[i] - place.y[i - 1] == 1;
+    for (int r = 0; r < ROWS; ++r)
+        #pragma unroll
+        for (int i = 0; i < WIDTH; ++i)
+            STORE16(private, sums[r][i], stored[r * WIDTH + i]);
+    for (int r = place.first_row; r < ROWS; ++r) {
 #if HAS_LINE_STORES
-    if (is_line && !place.skipped && place.count == PIXELS) {
-        #pragma unroll
-        for (int part = 0; part < 2 * VECTORS * LINES; ++part) {
-            const int half_of = part % 2, v = part / 2 % VECTORS;
-            const int from = part / 2 / VECTORS * LINE_DISTANCE, o = 16 * v + 8 * half_of;
-            float8 eight[8];
-            #pragma unroll
-            for (int i = 0; i < 8; ++i) {
-                const float16 sixteen = sums[v][from + min(i, LINE_PIXELS - 1)];
-                eight[i] = half_of ? sixteen.hi : sixteen.lo;
-            }
-            finish_line(eight, s, bias + channel + o,
-                        y + place.y[0] + from + (channel + o) * g.y_c, g.y_c, (int)channels - o);
+        if (g.y_w == 1 && place.end - place.first >= PIECE) {
+            finish_row(stored[r * WIDTH], place.first, place.end, s, bias + channel,
+                       y + channel * g.y_c + r * g.y_h, g.y_c, channels);
+            continue;
         }
-        return;
-    }
 #endif
-    float tile_sums[PIXELS][OC];
-    #pragma unroll
-    for (int i = 0; i < PIXELS; ++i)
-        #pragma unroll
-        for (int v = 0; v < VECTORS; ++v)
-            vstore16(sums[v][i], v, tile_sums[i]);
-    if (place.skipped || place.count < PIXELS)
-        FINISH_TILE(place.skipped, place.count, place.y[i]);
-    else if (is_line)
-        FINISH_TILE(0, PIXELS, place.y[0] + i);
-    else
-        FINISH_TILE(0, PIXELS, place.y[i]);
+        for (int o = 0; o < channels; ++o)
+            for (int i = place.first; i < place.end; ++i)
+#if PLACES == ANYWHERE
+                finish(stored[r * WIDTH + i][o], s, bias, residual, y, channel + o,
+                       (channel + o) * g.y_c + place.y_step[i]);
+#else
+                finish(stored[r * WIDTH + i][o], s, bias, residual, y, channel + o,
+                       (channel + o) * g.y_c + r * g.y_h + i * g.y_w);
+#endif
+    }
 }

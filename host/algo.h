@@ -202,21 +202,24 @@ int clconv__vector_reads_in_place(const clconv__request *request);
 
 /** How a tile of the vector row finds its pixels: the third value of the tile. */
 enum {
-    CLCONV__ANYWHERE, /* each has its own address */
-    CLCONV__IN_LINE,  /* they lie side by side, in the input too */
-    CLCONV__IN_PANEL  /* the input is copied so that a tile's pixels of all channels lie together */
+    CLCONV__ANYWHERE, /**< each has its own address */
+    CLCONV__IN_LINE,  /**< neighbours lie side by side, in the input too */
+    CLCONV__IN_PANEL  /**< the input is copied so that a tile's pixels of all channels lie together
+                       */
 };
 
 /** Output pixels that lie side by side, in the input too. */
 typedef struct clconv__line {
     size_t width; /* pixels of a line */
     size_t step;  /* elements between the inputs of two neighbours */
+    size_t
+        phases;   /* that rows of padded planes are split into, as many as the stride has columns */
     int is_plane; /* whole planes are one line, because nothing lies between their rows */
 } clconv__line;
 clconv__line clconv__line_of(const clconv__request *request);
 
-/** Whether the kernel has one tap, no padding, and tiles of so many pixels fill whole planes. */
-int clconv__has_panels(const clconv__request *request, size_t pixels);
+/** Whether the kernel has one tap and no padding, and the output's planes have no gaps. */
+int clconv__has_panels(const clconv__request *request);
 
 /** Floats that a padded input row takes in local memory, whole vectors of tiles of `out` outputs.
  */

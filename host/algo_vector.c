@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+enum { OC = 16 };                  /* channels of a block */
 enum { TAPS = 16, CHANNELS = 16 }; /* that are packed at a time, of filters and of turned ones */
 enum { TURNED_SPAN = 64 };         /* the longest turned filter that is packed in vectors */
 enum { PACK, PAD, PANELS, MULTIPLY, STAGES };
@@ -16,15 +17,15 @@ static const char *const stage_names[STAGES] = {"vector_pack", "vector_pad", "ve
                                                 "vector"};
 
 typedef struct vector_state {
-    cl_kernel kernels[STAGES];            /* PAD or PANELS, or neither; others are NULL */
-    cl_mem tap_from;                      /* where each tap reads, seen from the first */
-    size_t whole[CLCONV_SPATIAL_AXES];    /* extents of a padded plane */
-    size_t tiles, blocks;                 /* of pixels, and of all groups' channels */
-    int is_turned;                        /* PACK is vector_pack_turned */
-    int is_in_place;                      /* or there is none: the weights lie as if packed */
+    cl_kernel kernels[STAGES];         /* PAD or PANELS, or neither; others are NULL */
+    size_t whole[CLCONV_SPATIAL_AXES]; /* extents of a padded plane */
+    size_t tiles, blocks;              /* of pixels, and of all groups' channels */
+    int tile_axis;                     /* of the global size; the other, up to 1, has the blocks */
+    int is_turned;                     /* PACK is vector_pack_turned */
+    int is_in_place;                   /* or there is none: the weights lie as if packed */
     clconv__kernel_geometry from, copied; /* the input's own strides, and the copy's */
     size_t channel_step;                  /* elements between the channels of a tap */
-    size_t phases;                        /* that rows of padded planes are split into */
+    size_t phases, phase;                 /* that rows of padded planes are split into; elements */
     clconv__kernel_scalars scalars;
 } vector_state;
 
@@ -49,15 +50,14 @@ static int has_one_tap(const clconv_problem *p) {
     return is_point;
 }
 
-int clconv__has_panels(const clconv__request *r, size_t pixels) {
-    return has_one_tap(r->problem) && r->g.pixels % pixels == 0 &&
-           has_whole_planes(r->g.output, r->g.output_stride);
+int clconv__has_panels(const clconv__request *r) {
+    return has_one_tap(r->problem) && has_whole_planes(r->g.output, r->g.output_stride);
 }
 
 clconv__line clconv__line_of(const clconv__request *r) {
     const clconv_problem *p = r->problem;
     const int has_planes = clconv__vector_needs_planes(p);
-    clconv__line line = {r->g.output[2], 1, 0};
+    clconv__line line = {r->g.output[2], 1, 1, 0};
     line.is_plane = has_one_tap(p) && p->stride[0] == 1 && p->stride[1] == 1 && p->stride[2] == 1 &&
                     (has_planes || has_whole_planes(r->g.input, r->g.input_stride)) &&
                     has_whole_planes(r->g.output, r->g.output_stride);
@@ -65,6 +65,8 @@ clconv__line clconv__line_of(const clconv__request *r) {
         line.width = r->g.pixels;
     /* Where planes are whole, rows of one element may have any step. */
     line.step = has_planes || line.is_plane ? 1 : p->stride[2] * r->g.input_stride[4];
+    /* Where there is a second window, rows become less than twice as long. */
+    line.phases = has_planes && r->g.output[2] > 1 ? p->stride[2] : 1;
     return line;
 }
 
@@ -73,8 +75,6 @@ static void destroy(clconv_plan *plan) {
     if (!state)
         return;
     clconv__release_kernels(state->kernels, STAGES);
-    if (state->tap_from)
-        clReleaseMemObject(state->tap_from);
     free(state);
     plan->state = NULL;
 }
@@ -83,7 +83,7 @@ static void destroy(clconv_plan *plan) {
 static size_t lay_out_planes(int64_t fields[CLCONV__FIELDS], const clconv_problem *p,
                              const vector_state *state) {
     const size_t *whole = state->whole;
-    const size_t row = clconv__round_up(whole[2], state->phases), plane = whole[0] * whole[1] * row;
+    const size_t row = state->phase * state->phases, plane = whole[0] * whole[1] * row;
     fields[CLCONV__FIELD_x_n] = (int64_t)(plane * p->in_channels);
     fields[CLCONV__FIELD_x_c] = (int64_t)plane;
     fields[CLCONV__FIELD_x_d] = (int64_t)(whole[1] * row);
@@ -92,20 +92,22 @@ static size_t lay_out_planes(int64_t fields[CLCONV__FIELDS], const clconv_proble
     return plane * p->in_channels * p->batch;
 }
 
-/* Those of panels: each is a row of pixels, and no two rows belong together. */
+/* Planes without gaps are one long row. */
+static void join_rows(int64_t fields[CLCONV__FIELDS], const clconv_plan *plan) {
+    fields[CLCONV__FIELD_out_d] = fields[CLCONV__FIELD_out_h] = 1;
+    fields[CLCONV__FIELD_out_w] = (int64_t)plan->request.g.pixels;
+    fields[CLCONV__FIELD_y_w] = 1;
+}
+
+/* Those of panels, which lie `x_h` elements apart. */
 static size_t lay_out_panels(int64_t fields[CLCONV__FIELDS], const clconv_plan *plan,
                              size_t pixels) {
     const clconv_problem *p = &plan->problem;
-    const size_t plane = plan->request.g.pixels;
+    const size_t plane = clconv__round_up(plan->request.g.pixels, pixels);
     fields[CLCONV__FIELD_x_n] = (int64_t)(plane * p->in_channels);
     fields[CLCONV__FIELD_x_c] = (int64_t)plane;
-    fields[CLCONV__FIELD_x_d] = 0;
     fields[CLCONV__FIELD_x_h] = (int64_t)(plan->request.g.in_per_group * pixels);
-    fields[CLCONV__FIELD_stride_h] = 1;
-    fields[CLCONV__FIELD_out_d] = 1;
-    fields[CLCONV__FIELD_out_h] = (int64_t)(plane / pixels);
-    fields[CLCONV__FIELD_out_w] = fields[CLCONV__FIELD_y_h] = (int64_t)pixels;
-    fields[CLCONV__FIELD_y_w] = 1;
+    join_rows(fields, plan);
     return plane * p->in_channels * p->batch;
 }
 
@@ -114,36 +116,31 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], vector_state *state, clconv_
                     const clconv__tile *tile) {
     const clconv_problem *p = &plan->problem;
     const clconv__line line = clconv__line_of(&plan->request);
-    const size_t channels = 16 * (size_t)tile->value[0];
     size_t elements = p->batch * p->in_channels;
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis) {
         state->whole[axis] = p->input[axis] + p->pad_begin[axis] + p->pad_end[axis];
         elements *= state->whole[axis];
     }
-    if (elements > INT32_MAX / 2 || channels * plan->request.g.taps > INT32_MAX / 2)
+    if (elements > INT32_MAX / 2 || OC * plan->request.g.taps > INT32_MAX / 2)
         plan->wide_index = 1;
-    /* Where there is a second window, rows become less than twice as long. */
-    state->phases =
-        clconv__vector_needs_planes(p) && plan->request.g.output[2] > 1 ? p->stride[2] : 1;
+    state->phases = line.phases;
+    state->phase = clconv__divide_up(state->whole[2], line.phases);
     clconv__plan_fields(fields, plan, plan->request.g.taps);
     clconv__pack_geometry(&state->from, plan, fields);
     if (tile->value[2] == CLCONV__IN_PANEL)
-        plan->workspace = lay_out_panels(fields, plan, tile->value[1]) * sizeof(float);
+        plan->workspace = lay_out_panels(fields, plan, tile->value[0]) * sizeof(float);
     else if (clconv__vector_needs_planes(p))
         plan->workspace = lay_out_planes(fields, p, state) * sizeof(float);
     plan->workspace = clconv__round_up(plan->workspace, 64);
     state->channel_step =
-        tile->value[2] == CLCONV__IN_PANEL ? tile->value[1] : (size_t)fields[CLCONV__FIELD_x_c];
-    if (tile->value[2] == CLCONV__IN_LINE && line.is_plane) {
-        fields[CLCONV__FIELD_out_d] = fields[CLCONV__FIELD_out_h] = 1;
-        fields[CLCONV__FIELD_out_w] = (int64_t)plan->request.g.pixels;
-        fields[CLCONV__FIELD_y_w] = 1;
-    }
+        tile->value[2] == CLCONV__IN_PANEL ? tile->value[0] : (size_t)fields[CLCONV__FIELD_x_c];
+    if (tile->value[2] == CLCONV__IN_LINE && line.is_plane)
+        join_rows(fields, plan);
     if (!state->is_in_place) {
-        fields[CLCONV__FIELD_w_i] = (int64_t)channels;
-        fields[CLCONV__FIELD_w_o] = (int64_t)(channels * plan->request.g.taps);
+        fields[CLCONV__FIELD_w_i] = OC;
+        fields[CLCONV__FIELD_w_o] = (int64_t)(OC * plan->request.g.taps);
     } else
-        fields[CLCONV__FIELD_w_o] = (int64_t)channels;
+        fields[CLCONV__FIELD_w_o] = OC;
     clconv__pack_geometry(&state->copied, plan, fields);
 }
 
@@ -161,12 +158,7 @@ static int has_turned_filters(const clconv__request *r) {
 int clconv__vector_reads_in_place(const clconv__request *r) {
     return r->weights && r->weights->row == 1 && r->problem->type == CLCONV_F32 &&
            r->problem->groups == 1 && r->g.in_per_group == r->g.taps &&
-           r->g.out_per_group % 16 == 0;
-}
-
-/* Whether the channels of one tap also fill blocks, so that nothing need be packed. */
-static int has_packed_weights(const clconv__request *r, size_t channels) {
-    return clconv__vector_reads_in_place(r) && r->g.out_per_group % channels == 0;
+           r->g.out_per_group % OC == 0;
 }
 
 /* Whether a stage has work to do. */
@@ -178,27 +170,27 @@ static int is_needed(const clconv_plan *plan, const clconv__tile *tile, int stag
                              : 1;
 }
 
-/* One for each tap. */
-static clconv_status make_taps(vector_state *state, const clconv_plan *plan,
-                               const int64_t f[CLCONV__FIELDS]) {
-    const size_t taps = plan->request.g.taps, *kernel = plan->problem.kernel;
-    const size_t phases = state->phases;
-    const size_t phase = clconv__divide_up(state->whole[2], phases);
-    int64_t *table = malloc(taps * sizeof *table);
-    if (!table)
-        return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", taps * sizeof *table);
-    for (size_t tap = 0; tap < taps; ++tap) {
-        const size_t column = tap % kernel[2] * plan->problem.dilation[2];
-        size_t rest = tap / kernel[2];
-        int64_t from = (int64_t)(column % phases * phase + column / phases) * f[CLCONV__FIELD_x_w];
-        for (int axis = CLCONV_SPATIAL_AXES - 2; axis >= 0; rest /= kernel[axis--])
-            from += (int64_t)(rest % kernel[axis]) * f[CLCONV__FIELD_dilation_d + axis] *
-                    f[CLCONV__FIELD_x_d + axis];
-        table[tap] = from + (int64_t)(rest * state->channel_step);
-    }
-    clconv_status status = clconv__plan_index_table(&state->tap_from, plan, table, taps);
-    free(table);
-    return status;
+/* Tiles of one picture's pixels. */
+static size_t tiles_of(const clconv__request *r, const clconv__tile *tile) {
+    const size_t width = tile->value[0], rows = tile->value[1], *out = r->g.output;
+    const clconv__line line = clconv__line_of(r);
+    return tile->value[2] == CLCONV__IN_LINE && !line.is_plane
+               ? out[0] * clconv__divide_up(out[1], rows) * clconv__divide_up(out[2], width)
+               : clconv__divide_up(r->g.pixels, width);
+}
+
+/*
+ * Work-items that follow each other share the weights of a block, and read the tiles of the input
+ * one after the other; or the other way round, where the input would not be in cache the next time,
+ * and where so few tiles share a block that large weights had better be read as one long stream.
+ */
+static int has_blocks_first(const clconv_plan *plan, const clconv__tile *tile, size_t tiles) {
+    enum { CACHED = 1 << 20, FEW = 2 };
+    const clconv_problem *p = &plan->problem;
+    const size_t picture = p->in_channels * p->input[0] * p->input[1] * p->input[2];
+    return tile->value[2] == CLCONV__IN_PANEL ||
+           (has_one_tap(p) && picture * sizeof(float) > CACHED) ||
+           (tiles <= FEW && plan->packed_bytes > 4 * (size_t)CACHED);
 }
 
 static clconv_status create(clconv_plan *plan) {
@@ -206,23 +198,19 @@ static clconv_status create(clconv_plan *plan) {
     clconv__launch launch;
     const clconv__tile *tile = clconv__fitting_tile(&launch, plan->algo, &plan->request);
     int64_t fields[CLCONV__FIELDS];
-    clconv_status status;
+    clconv_status status = CLCONV_OK;
     vector_state *state = calloc(1, sizeof *state);
     if (!state)
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "a plan needs %zu bytes", sizeof *state);
     plan->state = state;
-    size_t channels = 16 * (size_t)tile->value[0];
-    const size_t width =
-        tile->value[2] == CLCONV__IN_LINE ? clconv__line_of(&plan->request).width : g->pixels;
-    state->tiles = g->pixels / width * clconv__divide_up(width, tile->value[1]);
-    state->blocks = plan->problem.groups * clconv__divide_up(g->out_per_group, channels);
-    state->is_in_place = has_packed_weights(&plan->request, channels);
-    plan->packed_bytes =
-        state->is_in_place ? 0 : state->blocks * g->taps * channels * sizeof(float);
+    state->tiles = tiles_of(&plan->request, tile);
+    state->blocks = plan->problem.groups * clconv__divide_up(g->out_per_group, OC);
+    state->is_in_place = clconv__vector_reads_in_place(&plan->request);
+    plan->packed_bytes = state->is_in_place ? 0 : state->blocks * g->taps * OC * sizeof(float);
     state->is_turned = has_turned_filters(&plan->request);
+    state->tile_axis = has_blocks_first(plan, tile, state->tiles);
     lay_out(fields, state, plan, tile);
     clconv__pack_scalars(&state->scalars, &plan->problem);
-    status = make_taps(state, plan, fields);
     for (int i = 0; i < STAGES && !status; ++i)
         if (is_needed(plan, tile, i))
             status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "vector.cl",
@@ -290,20 +278,25 @@ static clconv_status multiply(clconv__call *call, const clconv__packed *packed, 
     const cl_long x_at =
         is_copied ? (cl_long)(t->workspace.offset / sizeof(float)) : (cl_long)t->input.offset;
     const cl_long packed_at = (cl_long)(packed->offset / sizeof(float));
+    clconv__index_argument channel_step, phase, tile_axis;
     const clconv__argument arguments[] = {
         {state->copied.size, &state->copied.values},
         {sizeof call->offsets, &call->offsets},
         {state->scalars.size, &state->scalars.values},
         {sizeof(cl_mem), &x},
         {sizeof x_at, &x_at},
+        clconv__as_argument(&channel_step, call->plan, state->channel_step),
+        clconv__as_argument(&phase, call->plan, state->phase),
         {sizeof(cl_mem), &packed->memory},
         {sizeof packed_at, &packed_at},
-        {sizeof(cl_mem), &state->tap_from},
+        clconv__as_argument(&tile_axis, call->plan, (size_t)state->tile_axis),
         {sizeof(cl_mem), &t->bias.memory},
         {sizeof(cl_mem), &t->residual.memory},
         {sizeof(cl_mem), &t->output.memory},
     };
-    const clconv__range range = {{state->tiles, state->blocks, call->plan->problem.batch}, 1};
+    clconv__range range = {{0, 0, call->plan->problem.batch}, 1};
+    range.global[state->tile_axis] = state->tiles;
+    range.global[1 - state->tile_axis] = state->blocks;
     return clconv__call_kernel(call, state->kernels[MULTIPLY], &range, arguments,
                                sizeof arguments / sizeof arguments[0], event);
 }

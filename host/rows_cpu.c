@@ -9,34 +9,37 @@
 
 /* ---- vector ---- */
 
-/* The last value, how pixels are found, is no macro. */
-static const char *const vector_macros[] = {"VECTORS", "PIXELS", NULL};
+static const char *const vector_macros[] = {"WIDTH", "ROWS", "PLACES", NULL};
 static const clconv__tile vector_tiles[] = {
-    {{2, 14, CLCONV__IN_PANEL}},
-    {{2, 7, CLCONV__IN_PANEL}},
-    {{2, 14, CLCONV__IN_LINE}},
-    {{2, 7, CLCONV__IN_LINE}},
-    {{2, 7, CLCONV__ANYWHERE}},
-    {{1, 14, CLCONV__ANYWHERE}},
-    {{0}},
+    {{28, 1, CLCONV__IN_PANEL}}, {{14, 1, CLCONV__IN_PANEL}}, {{28, 1, CLCONV__IN_LINE}},
+    {{14, 2, CLCONV__IN_LINE}},  {{7, 4, CLCONV__IN_LINE}},   {{14, 1, CLCONV__IN_LINE}},
+    {{7, 1, CLCONV__IN_LINE}},   {{14, 1, CLCONV__ANYWHERE}}, {{0}},
 };
 
-/* Sixteen channels alone would leave half of the wider tile idle. */
-static int is_wide_enough(const clconv__request *r, const clconv__tile *tile) {
-    return tile->value[0] == 1 || (r->g.out_per_group - 1) % 32 >= 16;
+/* Whether each tile fits into a line, and there are as many of them. */
+static int has_lines(const clconv__request *r, const clconv__tile *tile) {
+    const clconv__line line = clconv__line_of(r);
+    const size_t rows = line.is_plane ? 1 : r->g.output[1];
+    return tile->value[0] <= line.width && tile->value[1] <= rows && line.step >= 1 &&
+           line.step <= 2;
 }
 
-/* The distance of neighbours is a number in the program where it is a common one. */
+/* What programs have as numbers: steps that are part of addresses, and rows of taps to unroll. */
 static int launch_vector(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    enum { WIDEST = 7 };
     const clconv__line line = clconv__line_of(r);
-    const int in_panel = tile->value[2] == CLCONV__IN_PANEL;
-    if (!is_wide_enough(r, tile))
-        return 0;
-    if (tile->value[2] == CLCONV__ANYWHERE)
-        return 1;
-    snprintf(l->options, sizeof l->options, " -DLINE_STEP=%zu", in_panel ? 1 : line.step);
-    return in_panel ? clconv__has_panels(r, tile->value[1])
-                    : line.width >= tile->value[1] && line.step >= 1 && line.step <= 2;
+    const size_t *kernel = r->problem->kernel;
+    const int in_line = tile->value[2] == CLCONV__IN_LINE;
+    const int has_one_tap = kernel[0] * kernel[1] * kernel[2] == 1;
+    char columns[sizeof " -DKERNEL_W=7"] = "";
+    if (kernel[2] <= WIDEST)
+        snprintf(columns, sizeof columns, " -DKERNEL_W=%d", (int)kernel[2]);
+    snprintf(l->options, sizeof l->options, " -DLINE_STEP=%zu -DPHASES=%zu%s%s",
+             in_line ? line.step : 1, line.phases, has_one_tap ? " -DKERNEL_D=1 -DKERNEL_H=1" : "",
+             columns);
+    return in_line                              ? has_lines(r, tile)
+           : tile->value[2] == CLCONV__IN_PANEL ? clconv__has_panels(r)
+                                                : 1;
 }
 
 /* The padded planes, whose rows may be twice as long, must be countable; their bytes are checked
@@ -59,20 +62,23 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
     static const double rates[] = {
         [CLCONV__ANYWHERE] = 7.5e10, [CLCONV__IN_LINE] = 1.5e11, [CLCONV__IN_PANEL] = 1.5e11};
     const clconv_problem *p = r->problem;
+    const size_t width = tile->value[0], rows = tile->value[1];
     const clconv__line line = clconv__line_of(r);
     const int is_line = tile->value[2] == CLCONV__IN_LINE;
-    const size_t width = is_line ? line.width : r->g.pixels;
-    const double useful = clconv__filled(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
-                          clconv__filled(width, tile->value[1]) *
-                          (tile->value[0] * tile->value[1] < 28 ? 0.8 : 1) *
+    const int has_rows = is_line && !line.is_plane;
+    const double useful = clconv__filled(r->g.out_per_group, 16) *
+                          clconv__filled(is_line ? line.width : r->g.pixels, width) *
+                          (has_rows ? clconv__filled(r->g.output[1], rows) : 1) *
+                          (width * rows >= 28   ? 1
+                           : width * rows >= 14 ? 0.9
+                                                : 0.6) *
                           (is_line && line.step != 1 ? 0.7 : 1);
     const double pixels = (double)p->batch * (double)r->g.pixels;
     const double outputs = pixels * (double)p->out_channels;
     const double copied = tile->value[2] == CLCONV__IN_PANEL ? pixels * (double)p->in_channels : 0;
-    const double items =
-        (double)p->batch * (double)p->groups *
-        (double)clconv__divide_up(r->g.out_per_group, 16 * (size_t)tile->value[0]) *
-        (double)clconv__divide_up(r->g.pixels, tile->value[1]);
+    const double items = (double)p->batch * (double)p->groups *
+                         (double)clconv__divide_up(r->g.out_per_group, 16) *
+                         (double)clconv__divide_up(r->g.pixels, width * rows);
     const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     return 2e-5 + clconv__seconds_at(r, rates[tile->value[2]] * useful, 1e9) +
            (0.3e-9 * outputs + 5e-8 * items + 3e-9 * copied) / units;
@@ -95,6 +101,11 @@ const clconv__algo clconv__row_vector = {
 /* Like the vector row, with weights in the place of pixels. */
 static const char *const weights_gemm_macros[] = {"VECTORS", "PLACES", NULL};
 static const clconv__tile weights_gemm_tiles[] = {{{2, 7}}, {{1, 14}}, {{0}}};
+
+/* Sixteen channels alone would leave half of the wider tile idle. */
+static int is_wide_enough(const clconv__request *r, const clconv__tile *tile) {
+    return tile->value[0] == 1 || (r->g.out_per_group - 1) % 32 >= 16;
+}
 
 static int launch_weights_gemm(clconv__launch *l, const clconv__request *r,
                                const clconv__tile *tile) {
