@@ -217,8 +217,8 @@ static inline pixel_place place_of(geometry g, index_t pixel) {
 #endif
 
 /*
- * Hides from the compiler what it knows of a pointer, which then is in a register, and what is loaded
- * through it is not taken for what was loaded before.
+ * Hides from the compiler what it knows of a pointer, which then is in a register, and what is
+ * loaded through it is not taken for what was loaded before.
  */
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
 #define OPAQUE(pointer) __asm__("" : "+r"(pointer))

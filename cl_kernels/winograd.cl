@@ -1,7 +1,7 @@
 /*
- * Winograd's minimal filtering F(M x M, 3 x 3) (Lavin and Gray, "Fast Algorithms for Convolutional
+ * Winograd's minimal filtering F(M x M, R x R) (Lavin and Gray, "Fast Algorithms for Convolutional
  * Neural Networks", arXiv:1509.09308) with one work-item per work-group, for CPUs. An output tile of
- * M x M takes TS*TS multiplications per channel pair, TS = M + 2, instead of 9*M*M. Stages:
+ * M x M takes TS*TS multiplications per channel pair, TS = M + R - 1, instead of R*R*M*M. Stages:
  * winograd_pack transforms the weights, winograd_input some rows of input tiles, and winograd
  * multiplies them and transforms back while the sums are still in cache.
  */
@@ -25,41 +25,60 @@ static inline float16 load_channels(geometry g, global const w_t *restrict w, in
 }
 
 #if TYPE == TYPE_F32
-/* Whether the nine weights of a filter lie one behind the other, be it backwards. */
-static inline int has_nine_in_a_row(geometry g) {
-    return (g.w_w == 1 && g.w_h == 3) || (g.w_w == -1 && g.w_h == -3);
+#define WEIGHTS (R * R)
+#define TURNED  (WEIGHTS < 16 ? WEIGHTS : 16)
+
+/* Whether the weights of a filter lie one behind the other, be it backwards. */
+static inline int has_dense_taps(geometry g) {
+    return (g.w_w == 1 && g.w_h == R) || (g.w_w == -1 && g.w_h == -R);
 }
 
-/* The same where 16 elements from each of the filters are there to be read: rows become columns. */
-static inline void turn_filters(float16 taps[16], geometry g, global const float *restrict w) {
-    const index_t low = min(2 * g.w_h + 2 * g.w_w, (index_t)0);
+/* TURNED elements of 16 filters: rows become columns. */
+static inline void turn_elements(float16 *elements, global const float *restrict w,
+                                 index_t filter_step) {
     float16 turned[16];
     #pragma unroll
     for (int i = 0; i < 16; ++i)
-        turned[i] = LOAD16(global, w + low + i * g.w_o);
+        turned[i] = LOAD16(global, w + i * filter_step);
     transpose16(turned);
     #pragma unroll
-    for (int i = 0; i < 9; ++i)
-        taps[i] = low ? turned[8 - i] : turned[i];
+    for (int i = 0; i < TURNED; ++i)
+        elements[i] = turned[i];
+}
+
+/* The same where 16 elements from each of the filters are there to be read. */
+static inline void turn_filters(float16 taps[WEIGHTS], geometry g, global const float *restrict w) {
+    const index_t low = min((R - 1) * (g.w_h + g.w_w), (index_t)0);
+    float16 elements[WEIGHTS];
+    turn_elements(elements, w + low, g.w_o);
+#if WEIGHTS > 16
+    turn_elements(elements + WEIGHTS - 16, w + low + WEIGHTS - 16, g.w_o);
+#endif
+    #pragma unroll
+    for (int i = 0; i < WEIGHTS; ++i)
+        taps[i] = low ? elements[WEIGHTS - 1 - i] : elements[i];
 }
 #endif
 
 /*
- * The nine weights of 16 output channels, of which `count` are there, at input channel c. Vectors reach
- * beyond their filter: to the next output or input channel's, which must be there.
+ * The weights of 16 output channels, of which `count` are there, at input channel c. Vectors reach beyond
+ * filters that are shorter: to the next output or input channel's, which must be there.
  */
-static inline void load_filters(float16 taps[16], geometry g, global const w_t *restrict w,
+static inline void load_filters(float16 taps[R * R], geometry g, global const w_t *restrict w,
                                 index_t from, index_t count, index_t c) {
 #if TYPE == TYPE_F32
-    const int has_next = (c + 1 < g.in_per_group && g.w_i >= 9) || (count > 16 && g.w_o >= 9);
-    if (count >= 16 && has_next && has_nine_in_a_row(g)) {
+    int can_turn = count >= 16 && has_dense_taps(g);
+#if WEIGHTS < 16
+    can_turn &= (c + 1 < g.in_per_group && g.w_i >= WEIGHTS) || (count > 16 && g.w_o >= WEIGHTS);
+#endif
+    if (can_turn) {
         turn_filters(taps, g, w + from);
         return;
     }
 #endif
-    for (int h = 0; h < 3; ++h)
-        for (int k = 0; k < 3; ++k)
-            taps[h * 3 + k] = load_channels(g, w, from + h * g.w_h + k * g.w_w, count);
+    for (int h = 0; h < R; ++h)
+        for (int k = 0; k < R; ++k)
+            taps[h * R + k] = load_channels(g, w, from + h * g.w_h + k * g.w_w, count);
 }
 
 /* packed[block][TS*TS][in channel][OC]; global size (in channels, blocks of all groups). */
@@ -71,16 +90,20 @@ kernel void winograd_pack(const geometry g, const offsets at, global const w_t *
     w += at.w;
     packed += packed_at + (long)block * TS * TS * g.in_per_group * OC;
     for (int v = 0; v < VECTORS; ++v) {
-        float16 taps[16], half_done[3][TS], row[TS];
+        float16 taps[R * R], half_done[R][TS], row[TS];
         index_t o = first + v * 16, count = g.out_per_group - o;
         index_t from = (group * g.out_per_group + o) * g.w_o + c * g.w_i + g.w_start;
         load_filters(taps, g, w, from, count, c);
-        for (int k = 0; k < 3; ++k) {
-            const float16 column[3] = {taps[k], taps[3 + k], taps[6 + k]};
+        for (int k = 0; k < R; ++k) {
+            float16 column[R];
+            for (int h = 0; h < R; ++h)
+                column[h] = taps[h * R + k];
             TRANSFORM_WEIGHTS(half_done[k], column);
         }
         for (int i = 0; i < TS; ++i) {
-            float16 line[3] = {half_done[0][i], half_done[1][i], half_done[2][i]};
+            float16 line[R];
+            for (int k = 0; k < R; ++k)
+                line[k] = half_done[k][i];
             TRANSFORM_WEIGHTS(row, line);
             for (int j = 0; j < TS; ++j)
                 STORE16(global, row[j],
@@ -89,23 +112,23 @@ kernel void winograd_pack(const geometry g, const offsets at, global const w_t *
     }
 }
 
-/* Elements r, M + r, 2*M + r, ... of a line: place r of 16 tiles that lie side by side. */
-static inline void split_columns(float16 columns[M], local const float *line) {
+/* columns[k] = elements k, M + k, 2*M + k, ... of a line: column k of 16 tiles that lie side by side. */
+static inline void split_columns(float16 columns[TS], local const float *line) {
     float16 parts[M];
     #pragma unroll
-    for (int i = 0; i < M; ++i)
-        parts[i] = LOAD16(local, line + i * LANES);
+    for (int k = 0; k < TS; ++k) {
+        if (k % M == 0)
+            #pragma unroll
+            for (int i = 0; i < M; ++i)
+                parts[i] = LOAD16(local, line + k + i * LANES);
 #if M == 4
-    const float16 even[2] = {EVEN16(parts[0], parts[1]), EVEN16(parts[2], parts[3])};
-    const float16 odd[2] = {ODD16(parts[0], parts[1]), ODD16(parts[2], parts[3])};
-    columns[0] = EVEN16(even[0], even[1]);
-    columns[1] = EVEN16(odd[0], odd[1]);
-    columns[2] = ODD16(even[0], even[1]);
-    columns[3] = ODD16(odd[0], odd[1]);
+        const float16 lower = k % 2 ? ODD16(parts[0], parts[1]) : EVEN16(parts[0], parts[1]);
+        const float16 upper = k % 2 ? ODD16(parts[2], parts[3]) : EVEN16(parts[2], parts[3]);
+        columns[k] = k % 4 < 2 ? EVEN16(lower, upper) : ODD16(lower, upper);
 #else
-    columns[0] = EVEN16(parts[0], parts[1]);
-    columns[1] = ODD16(parts[0], parts[1]);
+        columns[k] = k % 2 ? ODD16(parts[0], parts[1]) : EVEN16(parts[0], parts[1]);
 #endif
+    }
 }
 
 /* TS lines of the padded input. */
@@ -189,17 +212,12 @@ winograd_input(const geometry g, const offsets at, global const x_t *restrict x,
     for (index_t i = 0; i < rows; ++i, transformed += tiles_w) {
         const index_t n = (first_row + i) / tiles_h, tile_h = (first_row + i) % tiles_h;
         transform_columns(lines, g, x, n * g.x_n + c * g.x_c, tile_h * M - g.pad_h,
-                          tiles_w * M + 2);
+                          tiles_w * M + R - 1);
         for (int r = 0; r < TS; ++r)
             for (index_t tile = 0; tile < tiles_w; tile += LANES) {
                 local const float *line = lines + r * g.step + tile * M;
                 float16 d[TS], t[TS];
                 split_columns(d, line);
-                #pragma unroll
-                for (int q = 0; q < 2; ++q) /* the first two columns of the tile behind each */
-                    d[M + q] = (float16)(d[q].s1, d[q].s2, d[q].s3, d[q].s4, d[q].s5, d[q].s6,
-                                         d[q].s7, d[q].s8, d[q].s9, d[q].sa, d[q].sb, d[q].sc,
-                                         d[q].sd, d[q].se, d[q].sf, line[LANES * M + q]);
                 TRANSFORM_INPUT(t, d);
                 #pragma unroll
                 for (int q = 0; q < TS; ++q)

@@ -1,5 +1,5 @@
 /*
- * Winograd's minimal filtering F(M x M, 3 x 3) for GPUs, in separate stages: winograd_gemm_pack
+ * Winograd's minimal filtering F(M x M, R x R) for GPUs, in separate stages: winograd_gemm_pack
  * transforms the weights, winograd_gemm_input the input tiles, gemm_tiled multiplies the two place by
  * place, as if each of the TS*TS places of a tile were a group of a 1x1 convolution, and
  * winograd_gemm_output transforms back. Tiles are counted through all pictures; a call is for `step`
@@ -24,15 +24,15 @@ kernel void winograd_gemm_pack(const geometry g, const offsets at, global const 
     index_t c = place / TILE_M, channel = block % blocks * TILE_M + place % TILE_M;
     if (c >= rows)
         return;
-    float half_done[3][TS], row[TS];
+    float half_done[R][TS], row[TS];
     index_t from = (block / blocks * g.out_per_group + channel) * g.w_o + c * g.w_i + g.w_start;
     int is_there = channel < g.out_per_group && c < g.in_per_group;
     w += at.w;
     #pragma unroll
-    for (int k = 0; k < 3; ++k) {
-        float column[3];
+    for (int k = 0; k < R; ++k) {
+        float column[R];
         #pragma unroll
-        for (int h = 0; h < 3; ++h)
+        for (int h = 0; h < R; ++h)
             column[h] = is_there ? LOAD_W(g, w, from + h * g.w_h + k * g.w_w) : 0.0f;
         TRANSFORM_WEIGHTS(half_done[k], column);
     }
@@ -40,7 +40,10 @@ kernel void winograd_gemm_pack(const geometry g, const offsets at, global const 
     packed += packed_at + (long)block * rows * TILE_M + place;
     #pragma unroll
     for (int i = 0; i < TS; ++i) {
-        float line[3] = {half_done[0][i], half_done[1][i], half_done[2][i]};
+        float line[R];
+        #pragma unroll
+        for (int k = 0; k < R; ++k)
+            line[k] = half_done[k][i];
         TRANSFORM_WEIGHTS(row, line);
         #pragma unroll
         for (int j = 0; j < TS; ++j)

@@ -1,6 +1,7 @@
 /*
- * winograd.cl: F(4x4, 3x3) and F(2x2, 3x3) for CPUs. Rows of tiles are transformed and multiplied
- * some at a time, so that what lies between the stages stays in cache and the workspace small.
+ * winograd.cl: F(4x4, 3x3), F(2x2, 3x3) and F(2x2, 5x5) for CPUs. Rows of tiles are transformed and
+ * multiplied some at a time, so that what lies between the stages stays in cache and the workspace
+ * small.
  */
 #include "arithmetic.h"
 #include "call.h"
@@ -15,7 +16,7 @@ static const char *const stage_names[STAGES] = {"winograd_pack", "winograd_input
 
 typedef struct winograd_state {
     cl_kernel kernels[STAGES];
-    size_t out, tile;     /* M, and M + 2 */
+    size_t out, tile;     /* M, and TS */
     size_t tiles_w, rows; /* tiles of a row, and rows of tiles of all pictures */
     size_t piece;         /* rows of tiles at a time */
     size_t pitch;         /* floats between channels of transformed input */
@@ -59,7 +60,7 @@ static void lay_out(winograd_state *state, clconv_plan *plan, const clconv__tile
     const clconv__geometry *g = &plan->request.g;
     size_t channels = 16 * (size_t)tile->value[0];
     state->out = tile->value[2];
-    state->tile = state->out + 2;
+    state->tile = state->out + p->kernel[2] - 1;
     state->tiles_w = clconv__divide_up(g->output[2], state->out);
     state->rows = p->batch * clconv__divide_up(g->output[1], state->out);
     state->blocks = p->groups * clconv__divide_up(g->out_per_group, channels);
@@ -90,7 +91,7 @@ static clconv_status create(clconv_plan *plan) {
     lay_out(state, plan, tile, &launch);
     for (int i = 0; i < STAGES && !status; ++i)
         status = clconv__plan_kernel(&state->kernels[i], plan, &plan->problem, "winograd.cl",
-                                     stage_names[i], tile, "");
+                                     stage_names[i], tile, launch.options);
     if (status)
         destroy(plan);
     return status;

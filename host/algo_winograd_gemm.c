@@ -1,6 +1,6 @@
 /*
- * winograd_gemm.cl: F(4x4, 3x3) and F(2x2, 3x3) for GPUs. Some tiles of all pictures at a time are
- * transformed, multiplied by gemm_tiled.cl and transformed back.
+ * winograd_gemm.cl: F(4x4, 3x3), F(2x2, 3x3) and F(2x2, 5x5) for GPUs. Some tiles of all pictures
+ * at a time are transformed, multiplied by gemm_tiled.cl and transformed back.
  */
 #include "arithmetic.h"
 #include "gemm.h"
@@ -40,10 +40,16 @@ static size_t count_tiles(const clconv__request *r, size_t out) {
            clconv__divide_up(r->g.output[2], out);
 }
 
+/* Of a tile of the input. */
+static size_t count_places(const clconv__request *r, size_t out) {
+    const size_t side = out + r->problem->kernel[2] - 1;
+    return side * side;
+}
+
 /* Never split: there is one multiplication for each place of a tile. */
 static clconv__gemm_shape shape_of(const clconv__request *r, const clconv__tile *tile, size_t out,
                                    size_t tiles) {
-    const clconv__gemm_size size = {.groups = (out + 2) * (out + 2) * r->problem->groups,
+    const clconv__gemm_size size = {.groups = count_places(r, out) * r->problem->groups,
                                     .out_channels = r->g.out_per_group,
                                     .in_channels = r->g.in_per_group,
                                     .taps = 1,
@@ -54,7 +60,7 @@ static clconv__gemm_shape shape_of(const clconv__request *r, const clconv__tile 
 static int launch(clconv__launch *l, const clconv__request *r, const clconv__tile *tile,
                   size_t out) {
     const clconv__gemm_shape s = shape_of(r, tile, out, count_tiles(r, out));
-    snprintf(l->options, sizeof l->options, " -DM=%zu", out);
+    snprintf(l->options, sizeof l->options, " -DM=%zu -DR=%zu", out, r->problem->kernel[2]);
     l->step = out;
     return clconv__gemm_fits(&s, &r->device->info);
 }
@@ -72,7 +78,7 @@ int clconv__launch_winograd_gemm_4x4(clconv__launch *l, const clconv__request *r
 /* The transformed tensors are written and read once each, by stages that memory limits. */
 static double seconds(const clconv__request *r, const clconv__tile *tile, size_t out) {
     const clconv_device_info *info = &r->device->info;
-    const size_t tiles = count_tiles(r, out), places = (out + 2) * (out + 2);
+    const size_t tiles = count_tiles(r, out), places = count_places(r, out);
     const clconv__gemm_shape s = shape_of(r, tile, out, tiles);
     const double floats = (double)tiles * (double)(2 * places + out * out) *
                           ((double)r->problem->in_channels + (double)r->problem->out_channels);
@@ -102,7 +108,7 @@ static void destroy(clconv_plan *plan) {
 static void lay_out(winograd_state *state, clconv_plan *plan, size_t out) {
     const clconv_problem *p = &plan->problem;
     const size_t row = state->tile.value[1];
-    state->places = (out + 2) * (out + 2);
+    state->places = count_places(&plan->request, out);
     state->tiles = count_tiles(&plan->request, out);
     state->whole = shape_of(&plan->request, &state->tile, out, state->tiles);
     const clconv__gemm_shape *s = &state->whole;

@@ -7,7 +7,8 @@
 clconv_status clconv__reference(double *output, double *bound, const clconv_problem *problem,
                                 const clconv_host_tensors *tensors);
 
-/** Raises bounds that clconv__reference() gave to those of F(2x2, 3x3) and F(4x4, 3x3). */
+/** Raises bounds that clconv__reference() gave to those of F(2x2, 3x3) or F(2x2, 5x5), and F(4x4,
+ * 3x3). */
 clconv_status clconv__winograd_2x2_bound(double *bound, const clconv_problem *problem,
                                          const clconv_host_tensors *tensors);
 clconv_status clconv__winograd_4x4_bound(double *bound, const clconv_problem *problem,

@@ -1,5 +1,5 @@
 /*
- * Error of Winograd's minimal filtering F(M x M, 3 x 3), element by element. Every output is
+ * Error of Winograd's minimal filtering F(M x M, R x R), element by element. Every output is
  *
  *     sum over i, j of A[r][i] A[q][j] * sum over c of (G w G')[i][j] * (B' x B)[i][j]
  *
@@ -18,21 +18,22 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { MOST_OUT = 4, MOST_SIDE = MOST_OUT + 2, MOST_PLACES = MOST_SIDE * MOST_SIDE };
+enum { MOST_OUT = 4, MOST_KERNEL = 5, MOST_SIDE = 6, MOST_PLACES = MOST_SIDE * MOST_SIDE };
 
 /*
- * Magnitudes of the matrices of Lavin and Gray (arXiv:1509.09308), and roundings: a division counts
- * five, because OpenCL C allows it 2.5 units in the last place, unless it is by a power of two.
+ * Magnitudes of the matrices of cl_kernels/winograd.h, and roundings: a division counts five,
+ * because OpenCL C allows it 2.5 units in the last place, unless it is by a power of two.
  */
 typedef struct winograd_matrices {
-    size_t out, side;
-    double weights[MOST_SIDE][3];
+    size_t out, kernel, side;
+    double weights[MOST_SIDE][MOST_KERNEL];
     double input[MOST_SIDE][MOST_SIDE];
     double output[MOST_OUT][MOST_SIDE];
     double roundings; /* of the three transforms, both dimensions */
 } winograd_matrices;
 
 static const winograd_matrices f2 = {2,
+                                     3,
                                      4,
                                      {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}, {0, 0, 1}},
                                      {{1, 0, 1, 0}, {0, 1, 1, 0}, {0, 1, 1, 0}, {0, 1, 0, 1}},
@@ -41,6 +42,7 @@ static const winograd_matrices f2 = {2,
 
 static const winograd_matrices f4 = {
     4,
+    3,
     6,
     {{1 / 4., 0, 0},
      {1 / 6., 1 / 6., 1 / 6.},
@@ -56,6 +58,25 @@ static const winograd_matrices f4 = {
      {0, 4, 0, 5, 0, 1}},
     {{1, 1, 1, 1, 1, 0}, {0, 1, 1, 2, 2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, 1, 8, 8, 1}},
     2 * (7 + 3 + 3)};
+
+/* F(2x2, 5x5). */
+static const winograd_matrices f2_of_5 = {2,
+                                          5,
+                                          6,
+                                          {{1 / 4., 0, 0, 0, 0},
+                                           {1 / 6., 1 / 6., 1 / 6., 1 / 6., 1 / 6.},
+                                           {1 / 6., 1 / 6., 1 / 6., 1 / 6., 1 / 6.},
+                                           {1 / 24., 1 / 12., 1 / 6., 1 / 3., 2 / 3.},
+                                           {1 / 24., 1 / 12., 1 / 6., 1 / 3., 2 / 3.},
+                                           {0, 0, 0, 0, 1}},
+                                          {{4, 0, 5, 0, 1, 0},
+                                           {0, 4, 4, 1, 1, 0},
+                                           {0, 4, 4, 1, 1, 0},
+                                           {0, 2, 1, 2, 1, 0},
+                                           {0, 2, 1, 2, 1, 0},
+                                           {0, 4, 0, 5, 0, 1}},
+                                          {{1, 1, 1, 1, 1, 0}, {0, 1, 1, 2, 2, 1}},
+                                          2 * (8 + 3 + 3)};
 
 typedef struct winograd_judge {
     const clconv_problem *problem;
@@ -112,24 +133,25 @@ static void transform_channel(void *context, size_t channel) {
             transform_tile(to, j, channel, h, w);
 }
 
-/* Magnitudes of the transformed 3x3 kernel of one pair of channels; flipping changes none. */
+/* Magnitudes of the transformed kernel of one pair of channels; flipping changes none. */
 static void transform_kernel(double to[MOST_PLACES], const winograd_judge *j, size_t out_channel,
                              size_t c) {
     const winograd_matrices *m = j->m;
     const size_t *stride = j->g.weights_stride;
     const int flip = j->problem->mode == CLCONV_CONVOLUTION;
-    double w[3][3];
-    for (size_t h = 0; h < 3; ++h)
-        for (size_t k = 0; k < 3; ++k)
+    const size_t last = m->kernel - 1;
+    double w[MOST_KERNEL][MOST_KERNEL];
+    for (size_t h = 0; h < m->kernel; ++h)
+        for (size_t k = 0; k < m->kernel; ++k)
             w[h][k] = fabs(clconv_element_get(
                 j->tensors->weights, clconv_tensor_type(j->problem, CLCONV_WEIGHTS),
-                out_channel * stride[0] + c * stride[1] + (flip ? 2 - h : h) * stride[3] +
-                    (flip ? 2 - k : k) * stride[4]));
+                out_channel * stride[0] + c * stride[1] + (flip ? last - h : h) * stride[3] +
+                    (flip ? last - k : k) * stride[4]));
     for (size_t i = 0; i < m->side; ++i)
         for (size_t k = 0; k < m->side; ++k) {
             double sum = 0;
-            for (size_t h = 0; h < 3; ++h)
-                for (size_t q = 0; q < 3; ++q)
+            for (size_t h = 0; h < m->kernel; ++h)
+                for (size_t q = 0; q < m->kernel; ++q)
                     sum += m->weights[i][h] * w[h][q] * m->weights[k][q];
             to[i * m->side + k] = sum;
         }
@@ -188,9 +210,9 @@ static double factor_of(const winograd_judge *j) {
            (1 + type->storage_roundoff);
 }
 
-static int is_minimal_filter(const clconv_problem *p) {
+static int is_minimal_filter(const clconv_problem *p, size_t kernel) {
     for (int axis = CLCONV_H; axis < CLCONV_SPATIAL_AXES; ++axis)
-        if (p->kernel[axis] != 3 || p->stride[axis] != 1 || p->dilation[axis] != 1)
+        if (p->kernel[axis] != kernel || p->stride[axis] != 1 || p->dilation[axis] != 1)
             return 0;
     return p->direction == CLCONV_FORWARD && p->kernel[CLCONV_D] == 1 && p->input[CLCONV_D] == 1 &&
            !p->pad_begin[CLCONV_D] && !p->pad_end[CLCONV_D];
@@ -202,10 +224,12 @@ static clconv_status raise_bound(double *bound, const clconv_problem *problem,
     clconv_status status = clconv__geometry_of(&j.g, problem);
     if (status)
         return status;
-    if (!is_minimal_filter(problem))
-        return clconv__fail(CLCONV_UNSUPPORTED,
-                            "F(%zux%zu, 3x3) is for forward 3x3 kernels of stride and dilation 1",
-                            m->out, m->out);
+    if (!is_minimal_filter(problem, m->kernel))
+        return clconv__fail(
+            CLCONV_UNSUPPORTED,
+            "F(%zux%zu, %zux%zu) is for forward kernels of that extent, with stride and "
+            "dilation 1",
+            m->out, m->out, m->kernel, m->kernel);
     j.tiles_h = (j.g.output[1] + m->out - 1) / m->out;
     j.tiles_w = (j.g.output[2] + m->out - 1) / m->out;
     /* No transform enlarges by more than 2^12, its matrices' largest row sums multiplied. */
@@ -225,7 +249,8 @@ static clconv_status raise_bound(double *bound, const clconv_problem *problem,
 
 clconv_status clconv__winograd_2x2_bound(double *bound, const clconv_problem *problem,
                                          const clconv_host_tensors *tensors) {
-    return raise_bound(bound, problem, tensors, &f2);
+    return raise_bound(bound, problem, tensors,
+                       problem->kernel[CLCONV_W] == f2_of_5.kernel ? &f2_of_5 : &f2);
 }
 
 clconv_status clconv__winograd_4x4_bound(double *bound, const clconv_problem *problem,

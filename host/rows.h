@@ -48,7 +48,8 @@ int clconv__refuse(char refusal[CLCONV_REFUSAL_SIZE], const char *format, ...)
 int clconv__refuses_types(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
 
 /** What rows of Winograd's transforms refuse. */
-int clconv__refuses_winograd(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
+int clconv__refuses_winograd_2x2(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
+int clconv__refuses_winograd_4x4(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *request);
 
 /**
  * Time from a rate of useful operations per compute unit, separately for OpenCL CPUs and GPUs. The

@@ -473,27 +473,32 @@ static const clconv__tile winograd_2x2_tiles[] = {
     {{2, 14, 2, 4}}, {{2, 14, 2, 1}}, {{2, 8, 2, 2}}, {{0}}};
 
 size_t clconv__winograd_line(const clconv__request *r, size_t out) {
-    enum { LANES = 16 }; /* tiles of a vector, which the last reaches beyond with two columns */
+    enum { LANES = 16 }; /* tiles of a vector */
     size_t tiles = clconv__round_up(clconv__divide_up(r->g.output[2], out), LANES);
-    size_t needed = tiles * out + 2;
+    size_t needed = tiles * out + clconv__round_up(r->problem->kernel[2] - 1, out);
     size_t padded = r->problem->pad_begin[2] + r->problem->input[2];
     return clconv__round_up(needed > padded ? needed : padded, LANES);
 }
 
 static int launch_winograd(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
-    const size_t out = tile->value[2], side = out + 2;
+    const size_t out = tile->value[2], side = out + r->problem->kernel[2] - 1;
     const size_t lines = side * clconv__winograd_line(r, out) * sizeof(float);
+    snprintf(l->options, sizeof l->options, " -DR=%zu", r->problem->kernel[2]);
     l->step = (size_t)tile->value[1] * tile->value[3];
     l->local_bytes = side * side * l->step * 16 * tile->value[0] * sizeof(float);
     return lines <= r->device->info.local_memory_size &&
            l->local_bytes <= r->device->info.local_memory_size;
 }
 
-int clconv__refuses_winograd(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+/* Kernels of 3x3, and where `largest` is 5, of 5x5. */
+static int refuses_winograd(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r,
+                            size_t largest) {
     const clconv_problem *p = r->problem;
-    if (p->kernel[0] != 1 || p->kernel[1] != 3 || p->kernel[2] != 3)
-        return clconv__refuse(refusal, "the kernel is %zux%zux%zu, but it takes 3x3", p->kernel[0],
-                              p->kernel[1], p->kernel[2]);
+    const size_t side = p->kernel[2];
+    if (p->kernel[0] != 1 || p->kernel[1] != side || (side != 3 && side != largest))
+        return clconv__refuse(refusal, "the kernel is %zux%zux%zu, but it takes 3x3%s",
+                              p->kernel[0], p->kernel[1], p->kernel[2],
+                              largest == 5 ? " and 5x5" : "");
     for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
         if (p->stride[axis] != 1 || (p->dilation[axis] != 1 && p->kernel[axis] != 1))
             return clconv__refuse(refusal,
@@ -504,10 +509,18 @@ int clconv__refuses_winograd(char refusal[CLCONV_REFUSAL_SIZE], const clconv__re
     return clconv__refuses_types(refusal, r);
 }
 
+int clconv__refuses_winograd_2x2(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    return refuses_winograd(refusal, r, 5);
+}
+
+int clconv__refuses_winograd_4x4(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    return refuses_winograd(refusal, r, 3);
+}
+
 /* Multiplications, transforms by the tile, and the weights, which each piece reads anew. */
 static double seconds_winograd(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
-    const size_t out = tile->value[2], places = (out + 2) * (out + 2);
+    const size_t out = tile->value[2], side = out + p->kernel[2] - 1, places = side * side;
     const size_t count =
         p->batch * clconv__divide_up(r->g.output[1], out) * clconv__divide_up(r->g.output[2], out);
     const double tiles = (double)count;
@@ -518,7 +531,7 @@ static double seconds_winograd(const clconv__request *r, const clconv__tile *til
     const double products =
         2.0 * (double)places * tiles * (double)r->g.in_per_group * (double)p->out_channels;
     const double transforms =
-        tiles * (double)(p->in_channels + p->out_channels) * (out == 4 ? 14e-9 : 7e-9);
+        tiles * (double)(p->in_channels + p->out_channels) * (side == 4 ? 7e-9 : out == 4 ? 14e-9 : 9e-9);
     const double weights =
         4.0 * (double)places * (double)r->g.in_per_group * (double)p->out_channels;
     const double input = 4.0 * (double)places * tiles * (double)p->in_channels;
@@ -536,7 +549,7 @@ const clconv__algo clconv__row_winograd_2x2 = {
     .kinds = CLCONV__FOR_CPU,
     .directions = CLCONV__ON_FORWARD,
     .ops = &clconv__winograd_ops,
-    .refuses = clconv__refuses_winograd,
+    .refuses = clconv__refuses_winograd_2x2,
     .bound = clconv__winograd_2x2_bound,
     .seconds = seconds_winograd,
     .macros = winograd_macros,
@@ -549,7 +562,7 @@ const clconv__algo clconv__row_winograd_4x4 = {
     .kinds = CLCONV__FOR_CPU,
     .directions = CLCONV__ON_FORWARD,
     .ops = &clconv__winograd_ops,
-    .refuses = clconv__refuses_winograd,
+    .refuses = clconv__refuses_winograd_4x4,
     .bound = clconv__winograd_4x4_bound,
     .seconds = seconds_winograd,
     .macros = winograd_macros,

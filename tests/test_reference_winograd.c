@@ -8,15 +8,22 @@
 typedef struct winograd_row {
     const char *algorithm;
     size_t out;       /* outputs of a tile per axis */
+    size_t kernel;    /* taps per axis */
     double sums[4];   /* T */
     double roundings; /* of the longest path at least, for one input channel */
 } winograd_row;
 
-/* F(2,3): rows of |B'| sum to 2; F(4,3): to 10 10 10 6 6 10. */
+/* F(2,3): rows of |B'| sum to 2; F(4,3) and F(2,5): to 10 10 10 6 6 10. */
 static const winograd_row rows[] = {
-    {"winograd_2x2", 2, {2 + 3 + 3, 3 + 3 + 2}, 2 * (1 + 2 + 2)},
+    {"winograd_2x2", 2, 3, {2 + 3 + 3, 3 + 3 + 2}, 2 * (1 + 2 + 2)},
+    {"winograd_2x2",
+     2,
+     5,
+     {2.5 + 50 / 6. + 50 / 6. + 7.75 + 7.75, 50 / 6. + 50 / 6. + 15.5 + 15.5 + 10},
+     2 * (6 + 3 + 3)},
     {"winograd_4x4",
      4,
+     3,
      {2.5 + 5 + 5 + 1.75 + 1.75, 5 + 5 + 3.5 + 3.5, 5 + 5 + 7 + 7, 5 + 5 + 14 + 14 + 10},
      2 * (6 + 2 + 3)}, /* a division by 6, 12 or 24 may cost five */
 };
@@ -34,15 +41,16 @@ static void raise_of(double raise[LARGEST * LARGEST], const clconv_problem *prob
     assert_ok(clconv_reference(output, bound, problem, &tensors));
     memcpy(raised, bound, sizeof bound);
     assert_ok(clconv_algorithm_bound(raised, problem, &tensors, algorithm));
-    for (size_t i = 0; i < (problem->input[CLCONV_H] - 2) * (problem->input[CLCONV_W] - 2); ++i)
+    const size_t out = problem->input[CLCONV_H] - problem->kernel[CLCONV_H] + 1;
+    for (size_t i = 0; i < out * out; ++i)
         raise[i] = raised[i] - bound[i];
 }
 
-static clconv_problem square_problem(size_t out, size_t channels) {
+static clconv_problem square_problem(size_t out, size_t kernel, size_t channels) {
     clconv_problem problem = CLCONV_PROBLEM_INIT;
     problem.in_channels = channels;
-    problem.input[CLCONV_H] = problem.input[CLCONV_W] = out + 2;
-    problem.kernel[CLCONV_H] = problem.kernel[CLCONV_W] = 3;
+    problem.input[CLCONV_H] = problem.input[CLCONV_W] = out + kernel - 1;
+    problem.kernel[CLCONV_H] = problem.kernel[CLCONV_W] = kernel;
     return problem;
 }
 
@@ -52,7 +60,7 @@ static void test_winograd_bound_of_one_tile(void **state) {
     for (size_t row = 0; row < COUNT_OF(rows); ++row)
         for (size_t channels = 1; channels <= 4; ++channels) {
             const winograd_row *w = &rows[row];
-            clconv_problem problem = square_problem(w->out, channels);
+            clconv_problem problem = square_problem(w->out, w->kernel, channels);
             double raise[LARGEST * LARGEST];
             raise_of(raise, &problem, w->algorithm);
             for (size_t r = 0; r < w->out; ++r)
@@ -72,7 +80,7 @@ static void test_winograd_bound_follows_the_problem(void **state) {
     (void)state;
     for (size_t row = 0; row < COUNT_OF(rows); ++row) {
         const winograd_row *w = &rows[row];
-        clconv_problem problem = square_problem(w->out, 1);
+        clconv_problem problem = square_problem(w->out, w->kernel, 1);
         double plain[LARGEST * LARGEST], other[LARGEST * LARGEST];
         raise_of(plain, &problem, w->algorithm);
 
@@ -90,15 +98,15 @@ static void test_winograd_bound_follows_the_problem(void **state) {
         raise_of(other, &problem, w->algorithm);
         assert_true(fabs(other[0] / plain[0] - 16) < 1e-6);
 
-        problem = square_problem(w->out, 1);
-        problem.input[CLCONV_H] = problem.input[CLCONV_W] = 3;
+        problem = square_problem(w->out, w->kernel, 1);
+        problem.input[CLCONV_H] = problem.input[CLCONV_W] = w->kernel;
         raise_of(other, &problem, w->algorithm);
         assert_true(other[0] > 0 && other[0] <= plain[0]);
     }
 }
 
 static void test_winograd_bound_leaves_plain_sums(void **state) {
-    clconv_problem problem = square_problem(4, 2);
+    clconv_problem problem = square_problem(4, 3, 2);
     double raise[LARGEST * LARGEST];
     (void)state;
     raise_of(raise, &problem, "direct");
