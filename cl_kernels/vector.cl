@@ -1,13 +1,14 @@
 /*
  * For CPUs: one work-item keeps 16 output channels of ROWS rows of WIDTH pixels in vector registers and
  * runs over all taps; the vectors lie along the output channels, so that weights are loaded as they were
- * packed and every input element is broadcast. Stages: vector_pack rearranges the weights, vector_pad
- * copies the input to dense float planes with its padding, vector_panels gathers what a tile of pixels
- * reads, vector multiplies.
+ * packed and every input element is broadcast. Stages: vector_pack rearranges the weights, vector
+ * multiplies. Where the input is padded, of another type, or not as the multiplication wants it, a
+ * work-item first copies what its tile reads to local memory, for several blocks of channels: written to
+ * global memory it would have to travel from one core to another.
  */
-#define ANYWHERE 0 /* pixels have addresses of their own */
-#define IN_LINE  1 /* neighbours lie side by side in the input too */
-#define IN_PANEL 2 /* the input's are copied so that a tile's lie together */
+#define IN_LINE  0 /* the input is read where it is: neighbours lie side by side */
+#define IN_PATCH 1 /* rows are copied, with their padding */
+#define IN_PANEL 2 /* pixels of a tile go on in the next row; what a tap reads of them is copied */
 
 #ifndef WIDTH
 #define WIDTH 14
@@ -16,7 +17,7 @@
 #define ROWS 1
 #endif
 #ifndef PLACES
-#define PLACES ANYWHERE
+#define PLACES IN_LINE
 #endif
 #ifndef LINE_STEP
 #define LINE_STEP 1 /* elements between the inputs of neighbours */
@@ -34,12 +35,16 @@
 #define UNROLL_COLUMNS
 #endif
 #ifndef PHASES
-#define PHASES 1 /* that rows of padded planes are split into */
+#define PHASES 1 /* that rows of a patch are split into, as many as the stride has columns */
 #endif
 #define PIXELS (ROWS * WIDTH)
 #define OC 16
 #define AHEAD 8 /* taps that are asked for before they are needed */
-#define PAD_ROWS 16 /* CLCONV__PAD_ROWS of host/algo.h */
+#if PLACES == IN_LINE
+#define SPACE global
+#else
+#define SPACE local
+#endif
 
 /*
  * packed[group][channel block][tap][OC], zeros behind the last channel, of `step` taps, 16 at a time.
@@ -145,151 +150,157 @@ kernel void vector_pack_turned(const geometry g, const offsets at, global const 
     }
 }
 
-#if TYPE == TYPE_F32
-/* even[k] = from[2k], odd[k] = from[2k + 1] for at least 16 pairs; the last vectors overlap. */
-static inline void split_pairs(global float *restrict even, global float *restrict odd,
-                               global const float *restrict from, index_t count) {
-    for (index_t k = 0;; k = min(k + 16, count - 16)) {
-        const float16 a = LOAD16(global, from + 2 * k), b = LOAD16(global, from + 2 * k + 16);
-        STORE16(global, EVEN16(a, b), even + k);
-        STORE16(global, ODD16(a, b), odd + k);
-        if (k + 16 == count)
-            break;
-    }
-}
-#endif
-
-/* Puts element w of a row of the input at place pad_w + w, which is split into phases. */
-static inline void copy_row(global float *restrict to, geometry g, global const x_t *restrict x,
-                            index_t phase, index_t phases) {
-    index_t w = 0; /* those before are copied */
-#if TYPE == TYPE_F32
-    if (g.x_w == 1 && phases == 1) {
-        copy_dense_global(to + g.pad_w, x, g.in_w);
-        return;
-    }
-    if (g.x_w == 1 && phases == 2 && g.in_w >= 32) {
-        const index_t even = g.pad_w % 2 * phase + g.pad_w / 2;
-        const index_t odd = (g.pad_w + 1) % 2 * phase + (g.pad_w + 1) / 2;
-        w = g.in_w / 2 * 2;
-        split_pairs(to + even, to + odd, x, w / 2);
-    }
-#endif
-    const index_t first = g.pad_w + w, end = g.pad_w + g.in_w;
-    for (index_t p = 0; p < phases; ++p, to += phase)
-        for (index_t i = (first + phases - 1 - p) / phases; i * phases + p < end; ++i)
-            to[i] = LOAD_X(g, x, (i * phases + p - g.pad_w) * g.x_w);
-}
-
-/*
- * padded[picture][channel][d][h][phase][w] with extents whole_d, whole_h, whole_w, rounded up to whole
- * phases; `pad` is what lies before the input. A row is split into `phases`, each with every so many-th
- * column, so that what neighbours read with a stride lies side by side. One work-item copies PAD_ROWS
- * rows; global size (rows over PAD_ROWS, channels, pictures).
- */
-kernel void vector_pad(const geometry g, const offsets at, global const x_t *restrict x,
-                       global float *restrict padded, const long padded_at, const index_t whole_d,
-                       const index_t whole_h, const index_t whole_w, const index_t phases) {
-    const index_t first = (index_t)get_global_id(0) * PAD_ROWS, c = (index_t)get_global_id(1);
-    const index_t n = (index_t)get_global_id(2), channels = (index_t)get_global_size(1);
-    const index_t end = min(first + PAD_ROWS, whole_d * whole_h);
-    const index_t phase = (whole_w + phases - 1) / phases, line = phase * phases;
-    padded += padded_at + ((long)n * channels + c) * whole_d * whole_h * line;
-    x += at.x + n * g.x_n + c * g.x_c;
-    for (index_t i = first * line; i < end * line; ++i)
-        padded[i] = 0;
-    for (index_t row = first; row < end; ++row) {
-        const index_t d = row / whole_h - g.pad_d, h = row % whole_h - g.pad_h;
-        if (d >= 0 && d < g.in_d && h >= 0 && h < g.in_h)
-            copy_row(padded + row * line, g, x + d * g.x_d + h * g.x_h, phase, phases);
-    }
-}
-
 /* Where the pixels of a work-item's tile lie. */
 typedef struct {
-    index_t x, y; /* elements of the first */
-#if PLACES == ANYWHERE
-    index_t x_step[PIXELS], y_step[PIXELS]; /* from there to the others */
+    index_t out_d, out_h, out_w; /* the first, but in panels */
+#if PLACES == IN_PANEL
+    index_t y[PIXELS]; /* elements of the output, seen from the picture's first */
 #endif
+    int is_line;               /* neighbours lie side by side in the output */
     int first_row, first, end; /* what is stored; the rest is a neighbour's, or nobody's */
 } tile_places;
 
 #if PLACES == IN_PANEL
-static inline void find_places(tile_places *at, geometry g, index_t tile) {
-    at->x = tile * g.x_h;
-    at->y = tile * WIDTH * g.y_w;
-    at->first_row = at->first = 0;
-    at->end = (int)min(g.out_w - tile * WIDTH, (index_t)WIDTH);
-}
-#elif PLACES == IN_LINE
-/* Tiles do not leave their row; the last of it begins so that it ends where the row does. */
-static inline void find_places(tile_places *at, geometry g, index_t tile) {
-    const index_t tiles_w = (g.out_w + WIDTH - 1) / WIDTH, tiles_h = (g.out_h + ROWS - 1) / ROWS;
-    const index_t wanted_w = tile % tiles_w * WIDTH, wanted_h = tile / tiles_w % tiles_h * ROWS;
-    const index_t out_w = min(wanted_w, g.out_w - WIDTH), out_h = min(wanted_h, g.out_h - ROWS);
-    const index_t out_d = tile / tiles_w / tiles_h;
-    at->x = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h + out_w * LINE_STEP;
-    at->y = out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
-    at->first_row = (int)(wanted_h - out_h);
-    at->first = (int)(wanted_w - out_w);
-    at->end = WIDTH;
-}
-#endif
+/* What tap 0 of a pixel reads: coordinates, which may lie beside the input. */
+typedef struct {
+    index_t d[PIXELS], h[PIXELS], w[PIXELS];
+} panel_places;
 
-#if PLACES != IN_LINE
 /* Tiles go on in the next row; beyond the end they repeat the last pixel. */
-static inline void follow_rows(index_t x_step[PIXELS], index_t y_step[PIXELS], geometry g,
-                               index_t tile) {
+static inline void find_places(tile_places *at, panel_places *in, geometry g, index_t tile) {
     const index_t pixels = g.out_d * g.out_h * g.out_w;
     index_t out_w = tile * PIXELS % g.out_w, rows = tile * PIXELS / g.out_w;
     index_t out_h = rows % g.out_h, out_d = rows / g.out_h;
-    #pragma unroll
+    at->is_line = 1;
     for (int i = 0; i < PIXELS; ++i) {
         const int is_last = tile * PIXELS + i + 1 >= pixels;
         const int ends_row = !is_last && out_w + 1 == g.out_w;
         const int ends_plane = ends_row && out_h + 1 == g.out_h;
-        x_step[i] = out_d * g.stride_d * g.x_d + out_h * g.stride_h * g.x_h +
-                    out_w * g.stride_w * g.x_w;
-        y_step[i] = out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
+        in->d[i] = out_d * g.stride_d - g.pad_d;
+        in->h[i] = out_h * g.stride_h - g.pad_h;
+        in->w[i] = out_w * g.stride_w - g.pad_w;
+        at->y[i] = out_d * g.y_d + out_h * g.y_h + out_w * g.y_w;
+        at->is_line &= i == 0 || tile * PIXELS + i >= pixels || at->y[i] - at->y[i - 1] == 1;
         out_w = is_last ? out_w : ends_row ? 0 : out_w + 1;
         out_h = ends_plane ? 0 : out_h + ends_row;
         out_d += ends_plane;
     }
+    at->first_row = at->first = 0;
+    at->end = (int)min(pixels - tile * PIXELS, (index_t)PIXELS);
+}
+
+/* panel[channel][tap][pixel] */
+static inline void fill_panel(local float *restrict panel, const panel_places *in, geometry g,
+                              global const x_t *restrict x) {
+    const index_t taps = g.kernel_d * g.kernel_h * g.kernel_w;
+    for (index_t tap = 0; tap < taps; ++tap) {
+        const index_t d = tap / g.kernel_w / g.kernel_h * g.dilation_d;
+        const index_t h = tap / g.kernel_w % g.kernel_h * g.dilation_h;
+        const index_t w = tap % g.kernel_w * g.dilation_w;
+        local float *to = panel + tap * PIXELS;
+        index_t from[PIXELS];
+        int is_inside[PIXELS];
+        for (int i = 0; i < PIXELS; ++i) {
+            const index_t in_d = in->d[i] + d, in_h = in->h[i] + h, in_w = in->w[i] + w;
+            is_inside[i] = in_d >= 0 && in_d < g.in_d && in_h >= 0 && in_h < g.in_h &&
+                           in_w >= 0 && in_w < g.in_w;
+            from[i] = is_inside[i] ? in_d * g.x_d + in_h * g.x_h + in_w * g.x_w : 0;
+        }
+        for (index_t c = 0; c < g.in_per_group; ++c, to += taps * PIXELS) {
+            global const x_t *channel = x + c * g.x_c;
+            PREFETCH(channel + AHEAD * g.x_c + from[0]);
+            PREFETCH(channel + AHEAD * g.x_c + from[PIXELS - 1]);
+            for (int i = 0; i < PIXELS; ++i)
+                to[i] = is_inside[i] ? LOAD_X(g, channel, from[i]) : 0.0f;
+        }
+    }
+}
+#else
+/*
+ * Tile `column` of row `row` of tiles of plane `out_d`. Tiles do not leave their row; the last of it, and
+ * the last row of them, begin so that they end where the output does.
+ */
+static inline void find_places(tile_places *at, geometry g, index_t out_d, index_t row,
+                               index_t column) {
+    const index_t wanted_w = column * WIDTH, wanted_h = row * ROWS;
+    at->out_w = min(wanted_w, g.out_w - WIDTH);
+    at->out_h = min(wanted_h, g.out_h - ROWS);
+    at->out_d = out_d;
+    at->is_line = g.y_w == 1;
+    at->first_row = (int)(wanted_h - at->out_h);
+    at->first = (int)(wanted_w - at->out_w);
+    at->end = WIDTH;
 }
 #endif
 
-#if PLACES == ANYWHERE
-static inline void find_places(tile_places *at, geometry g, index_t tile) {
-    at->x = at->y = 0;
-    follow_rows(at->x_step, at->y_step, g, tile);
-    at->first_row = at->first = 0;
-    at->end = (int)min(g.out_d * g.out_h * g.out_w - tile * PIXELS, (index_t)PIXELS);
+#if PLACES == IN_PATCH
+/* Rows of a patch, which some rows of tiles share, and elements of one of their phases. */
+static inline index_t patch_rows(geometry g, index_t tile_rows) {
+    return (tile_rows * ROWS - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1;
 }
-#elif PLACES == IN_PANEL
-/*
- * panels[picture][group][tile][channel][WIDTH] of a kernel of one tap; one work-item copies a tile. Global
- * size (tiles, groups, pictures).
- */
-kernel void vector_panels(const geometry g, const offsets at, global const x_t *restrict x,
-                          global float *restrict panels, const long panels_at) {
-    const index_t tile = (index_t)get_global_id(0), group = (index_t)get_global_id(1);
-    const index_t n = (index_t)get_global_id(2), tiles = (index_t)get_global_size(0);
-    index_t x_step[PIXELS], y_step[PIXELS];
-    follow_rows(x_step, y_step, g, tile);
-    x += at.x + n * g.x_n + group * g.in_per_group * g.x_c;
-    panels += panels_at +
-              (((long)n * g.groups + group) * tiles + tile) * g.in_per_group * PIXELS;
-    for (index_t c = 0; c < g.in_per_group; ++c, x += g.x_c, panels += PIXELS) {
-        PREFETCH(x + AHEAD * g.x_c + x_step[0]);
-        PREFETCH(x + AHEAD * g.x_c + x_step[PIXELS - 1]);
-        #pragma unroll
-        for (int i = 0; i < PIXELS; ++i)
-            panels[i] = LOAD_X(g, x, x_step[i]);
+static inline index_t patch_phase(geometry g) {
+    return ((g.out_w - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w) / PHASES + 1;
+}
+
+/* to[p][i] = element i*PHASES + p of a row from column `first` on, 0 beside the input. */
+static inline void copy_line(local float *restrict to, geometry g, global const x_t *restrict row,
+                             index_t first, index_t phase, int is_inside) {
+    for (index_t p = 0; p < PHASES; ++p, to += phase)
+        for (index_t i = 0; i < phase; ++i) {
+            const index_t column = first + i * PHASES + p;
+            const int is_there = is_inside && column >= 0 && column < g.in_w;
+            to[i] = is_there ? LOAD_X(g, row, column * g.x_w) : 0.0f;
+        }
+}
+
+#if TYPE == TYPE_F32 && PHASES <= 2
+/* The same 16 elements at a time: what they write too much is overwritten by what follows. */
+static inline void copy_vectors(local float *restrict to, global const float *restrict row,
+                                index_t first, index_t phase, index_t width) {
+    for (index_t p = 0; p < PHASES; ++p, to += phase)
+        for (index_t i = 0; i < phase; i += 16) {
+            const float16 a = load_inside(row, first + i * PHASES, width);
+#if PHASES == 1
+            STORE16(local, a, to + i);
+#else
+            const float16 b = load_inside(row, first + i * PHASES + 16, width);
+            STORE16(local, p ? ODD16(a, b) : EVEN16(a, b), to + i);
+#endif
+        }
+}
+#endif
+
+/* patch[channel][depth of a tap][row][phase][column] from element `from` of the input on. */
+static inline void fill_patch(local float *restrict patch, const tile_places *at, geometry g,
+                              index_t rows, global const x_t *restrict x, index_t from) {
+    const index_t phase = patch_phase(g);
+    const index_t first = -g.pad_w;
+    for (index_t c = 0; c < g.in_per_group; ++c, from += g.x_c) {
+#if TYPE == TYPE_F32 && PHASES <= 2
+        const index_t reach = PHASES * ((phase + 15) / 16 * 16);
+        const int has_vectors = is_loadable(g, from, g.pad_w, first + reach);
+#endif
+        for (index_t d = 0; d < g.kernel_d; ++d)
+            for (index_t row = 0; row < rows; ++row, patch += PHASES * phase) {
+                const index_t in_d = at->out_d * g.stride_d - g.pad_d + d * g.dilation_d;
+                const index_t in_h = at->out_h * g.stride_h - g.pad_h + row;
+                const index_t near_d = clamp(in_d, (index_t)0, g.in_d - 1);
+                const index_t near_h = clamp(in_h, (index_t)0, g.in_h - 1);
+                const int is_inside = in_d == near_d && in_h == near_h;
+                global const x_t *line = x + from + near_d * g.x_d + near_h * g.x_h;
+#if TYPE == TYPE_F32 && PHASES <= 2
+                if (has_vectors) {
+                    copy_vectors(patch, line, first, phase, is_inside ? g.in_w : 0);
+                    continue;
+                }
+#endif
+                copy_line(patch, g, line, first, phase, is_inside);
+            }
     }
 }
 #endif
 
-#if TYPE == TYPE_F32 && !BLENDS && PLACES != ANYWHERE
+#if TYPE == TYPE_F32 && !BLENDS
 #define HAS_LINE_STORES 1
 #define PIECE (WIDTH < 8 ? WIDTH : 8) /* pixels that are stored at a time */
 
@@ -354,41 +365,61 @@ static inline void finish_row(const float *sums, int first, int end, scalars s,
 }
 #endif
 
+/* How what a work-item reads lies: elements between channels, taps, and rows of pixels. */
+typedef struct {
+    index_t channel, tap_d, tap_h, tap_w, row, phase;
+} source_steps;
+
+static inline source_steps find_steps(geometry g, index_t rows) {
+    source_steps by;
+#if PLACES == IN_LINE
+    by.channel = g.x_c;
+    by.tap_d = g.dilation_d * g.x_d;
+    by.tap_h = g.dilation_h * g.x_h;
+    by.tap_w = g.dilation_w * g.x_w;
+    by.row = g.stride_h * g.x_h;
+    by.phase = 0;
+#elif PLACES == IN_PATCH
+    const index_t phase = patch_phase(g), line = PHASES * phase;
+    by.tap_d = rows * line;
+    by.channel = g.kernel_d * by.tap_d;
+    by.tap_h = g.dilation_h * line;
+    by.tap_w = g.dilation_w;
+    by.row = g.stride_h * line;
+    by.phase = phase;
+#else
+    by.channel = PIXELS;
+    by.tap_d = by.tap_h = by.tap_w = by.row = by.phase = 0;
+#endif
+    return by;
+}
+
 /* What tap k of a row of the kernel reads, seen from the first. */
-static inline index_t column_of(geometry g, index_t k, index_t phase) {
-    const index_t column = k * g.dilation_w;
-    return (column % PHASES * phase + column / PHASES) * g.x_w;
+static inline index_t column_of(const source_steps *by, index_t k) {
+    const index_t column = k * by->tap_w;
+    return column % PHASES * by->phase + column / PHASES;
 }
 
 /*
  * Adds one tap. Each element is used once, so that multiply-adds can broadcast it from memory
  * themselves; they do as one instruction where its address is a register and a number.
  */
-static inline void add_tap(float16 sums[ROWS][WIDTH], const tile_places *at, index_t row_step,
-                           global const float *from, global const float *restrict w) {
+static inline void add_tap(float16 sums[ROWS][WIDTH], index_t row_step, SPACE const float *from,
+                           global const float *restrict w) {
     const float16 weights = LOAD16(global, w);
     #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-#if PLACES == ANYWHERE
-        #pragma unroll
-        for (int i = 0; i < WIDTH; ++i)
-            sums[r][i] += weights * from[at->x_step[i]];
-#else
-        global const float *line = from + r * row_step;
+        SPACE const float *line = from + r * row_step;
         OPAQUE(line);
         #pragma unroll
         for (int i = 0; i < WIDTH; ++i)
             sums[r][i] += weights * line[i * LINE_STEP];
-#endif
     }
 }
 
-/* Asks for what a row of taps reads some channels further on. */
-static inline void ask_for(global const float *from, const tile_places *at, index_t row_step) {
-#if PLACES == ANYWHERE
-    PREFETCH(from + at->x_step[0]);
-    PREFETCH(from + at->x_step[WIDTH - 1]);
-#else
+/* Asks for what a row of taps reads some channels further on; patches and panels are at hand. */
+static inline void ask_for(SPACE const float *from, index_t row_step) {
+#if PLACES == IN_LINE
     #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
         PREFETCH(from + r * row_step);
@@ -397,72 +428,141 @@ static inline void ask_for(global const float *from, const tile_places *at, inde
 #endif
 }
 
-/*
- * Global size (tiles and channel blocks of all groups, in the order that `tile_axis` gives,
- * pictures). The x strides are those of what
- * vector_pad or vector_panels wrote, or of the input itself, whose channels lie `channel_step` elements
- * apart, and whose rows are split into PHASES of `phase` elements; w_i and w_o step over the taps and
- * channel blocks of the packed weights, or of those that lie as if they were packed.
- */
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-vector(const geometry g, const offsets at, const scalars s, global const float *restrict x,
-       const long x_at, const index_t channel_step, const index_t phase,
-       global const float *restrict packed, const long packed_at, const index_t tile_axis, global const y_t *restrict bias,
-       global const y_t *residual, global y_t *y) {
-    const index_t tile = (index_t)get_global_id(tile_axis);
-    const index_t block = (index_t)get_global_id(1 - tile_axis), n = (index_t)get_global_id(2);
-    const index_t blocks = (g.out_per_group + OC - 1) / OC;
-    const index_t group = block / blocks, first = block % blocks * OC;
-    const index_t row_step = g.stride_h * g.x_h;
-    const index_t ahead = (AHEAD - 1) / (KERNEL_D * KERNEL_H * KERNEL_W) * channel_step + channel_step;
-    tile_places place;
-    find_places(&place, g, tile);
-
-    float16 sums[ROWS][WIDTH];
+/* sums[row][pixel] of a block of channels, over `channels` of the input. */
+static inline void add_taps(float16 sums[ROWS][WIDTH], const source_steps *by, geometry g,
+                            index_t channels, SPACE const float *x,
+                            global const float *restrict packed) {
+    const index_t taps = KERNEL_D * KERNEL_H * KERNEL_W;
+    const index_t ahead = (AHEAD + taps - 1) / taps * by->channel;
     #pragma unroll
     for (int r = 0; r < ROWS; ++r)
         #pragma unroll
         for (int i = 0; i < WIDTH; ++i)
             sums[r][i] = 0;
-    x += x_at + n * g.x_n + group * g.in_per_group * g.x_c + place.x;
-    packed += packed_at + (long)block * g.w_o;
-    for (index_t c = 0; c < g.in_per_group; ++c, x += channel_step)
+    for (index_t c = 0; c < channels; ++c, x += by->channel)
         for (index_t d = 0; d < KERNEL_D; ++d)
             for (index_t h = 0; h < KERNEL_H; ++h) {
-                global const float *row = x + d * g.dilation_d * g.x_d + h * g.dilation_h * g.x_h;
-                ask_for(row + ahead, &place, row_step);
+                SPACE const float *row = x + d * by->tap_d + h * by->tap_h;
+                ask_for(row + ahead, by->row);
                 UNROLL_COLUMNS
                 for (index_t k = 0; k < KERNEL_W; ++k, packed += g.w_i)
-                    add_tap(sums, &place, row_step, row + column_of(g, k, phase), packed);
+                    add_tap(sums, by->row, row + column_of(by, k), packed);
             }
+}
 
-    bias += at.bias;
-    residual += at.residual + n * g.y_n + place.y;
-    y += at.y + n * g.y_n + place.y;
-    const int channels = (int)min((index_t)OC, g.out_per_group - first);
-    const index_t channel = group * g.out_per_group + first;
+/* Where pixel i of row r is stored, seen from the picture's first. */
+static inline index_t pixel_of(const tile_places *place, geometry g, int r, int i) {
+#if PLACES == IN_PANEL
+    return place->y[i];
+#else
+    return place->out_d * g.y_d + (place->out_h + r) * g.y_h + (place->out_w + i) * g.y_w;
+#endif
+}
+
+/* Stores 16 channels, of which `channels` are there. */
+static inline void store_tile(float stored[PIXELS][OC], const tile_places *place, geometry g,
+                              scalars s, global const y_t *bias, global const y_t *residual,
+                              global y_t *y, index_t channel, int channels) {
+    for (int r = place->first_row; r < ROWS; ++r) {
+#if HAS_LINE_STORES
+        if (place->is_line && place->end - place->first >= PIECE) {
+            finish_row(stored[r * WIDTH], place->first, place->end, s, bias + channel,
+                       y + channel * g.y_c + pixel_of(place, g, r, 0), g.y_c, channels);
+            continue;
+        }
+#endif
+        for (int o = 0; o < channels; ++o)
+            for (int i = place->first; i < place->end; ++i)
+                finish(stored[r * WIDTH + i][o], s, bias, residual, y, channel + o,
+                       (channel + o) * g.y_c + pixel_of(place, g, r, i));
+    }
+}
+
+/* What the tiles of a work-item have in common. */
+typedef struct {
+    geometry g;
+    scalars s;
+    source_steps by;
+    index_t group, channels; /* of the input, times taps in a panel */
+    global const float *packed;
+    global const y_t *bias, *residual;
+    global y_t *y; /* of the picture */
+} work;
+
+static inline void compute_tile(const work *w, const tile_places *place, SPACE const float *x,
+                                index_t block) {
+    const index_t blocks = (w->g.out_per_group + OC - 1) / OC;
+    float16 sums[ROWS][WIDTH];
     float stored[PIXELS][OC];
+    add_taps(sums, &w->by, w->g, w->channels, x,
+             w->packed + (long)(w->group * blocks + block) * w->g.w_o);
     #pragma unroll
     for (int r = 0; r < ROWS; ++r)
         #pragma unroll
         for (int i = 0; i < WIDTH; ++i)
             STORE16(private, sums[r][i], stored[r * WIDTH + i]);
-    for (int r = place.first_row; r < ROWS; ++r) {
-#if HAS_LINE_STORES
-        if (g.y_w == 1 && place.end - place.first >= PIECE) {
-            finish_row(stored[r * WIDTH], place.first, place.end, s, bias + channel,
-                       y + channel * g.y_c + r * g.y_h, g.y_c, channels);
-            continue;
-        }
-#endif
-        for (int o = 0; o < channels; ++o)
-            for (int i = place.first; i < place.end; ++i)
-#if PLACES == ANYWHERE
-                finish(stored[r * WIDTH + i][o], s, bias, residual, y, channel + o,
-                       (channel + o) * g.y_c + place.y_step[i]);
+    store_tile(stored, place, w->g, w->s, w->bias, w->residual, w->y,
+               w->group * w->g.out_per_group + block * OC,
+               (int)min((index_t)OC, w->g.out_per_group - block * OC));
+}
+
+/*
+ * A work-item computes one block of channels of a tile that is read where it is, and `step` blocks of one
+ * that is copied, or of all tiles of a patch of `tile_rows` rows of them. w_i and w_o step over the taps
+ * and blocks of the packed weights, or of those that lie as if they were packed. Global size (tiles or
+ * patches, and shares of all groups' blocks, in the order that `tile_axis` gives, pictures).
+ */
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+vector(const geometry g, const offsets at, const scalars s, global const x_t *restrict input,
+       global const float *restrict packed, const long packed_at, const index_t tile_axis,
+       const index_t tile_rows, global const y_t *restrict bias, global const y_t *residual,
+       global y_t *y, local float *restrict copied) {
+    const index_t item = (index_t)get_global_id(tile_axis);
+    const index_t share = (index_t)get_global_id(1 - tile_axis), n = (index_t)get_global_id(2);
+    const index_t blocks = (g.out_per_group + OC - 1) / OC, shares = (blocks + g.step - 1) / g.step;
+    const index_t first = share % shares * g.step, end = min(first + g.step, blocks);
+    tile_places place;
+    work w;
+    w.g = g;
+    w.s = s;
+    w.group = share / shares;
+    w.channels = g.in_per_group;
+    w.packed = packed + packed_at;
+    w.bias = bias + at.bias;
+    w.residual = residual + at.residual + n * g.y_n;
+    w.y = y + at.y + n * g.y_n;
+    const index_t from = n * g.x_n + w.group * g.in_per_group * g.x_c;
+#if PLACES == IN_LINE
+    const index_t tiles_w = (g.out_w + WIDTH - 1) / WIDTH, tiles_h = (g.out_h + ROWS - 1) / ROWS;
+    w.by = find_steps(g, 0);
+    find_places(&place, g, item / tiles_w / tiles_h, item / tiles_w % tiles_h, item % tiles_w);
+    compute_tile(&w, &place,
+                 input + at.x + from + place.out_d * g.stride_d * g.x_d +
+                     place.out_h * g.stride_h * g.x_h + place.out_w * LINE_STEP,
+                 first);
+#elif PLACES == IN_PATCH
+    const index_t tiles_w = (g.out_w + WIDTH - 1) / WIDTH, tiles_h = (g.out_h + ROWS - 1) / ROWS;
+    const index_t patches = (tiles_h + tile_rows - 1) / tile_rows, out_d = item / patches;
+    const index_t first_row = item % patches * tile_rows, rows = patch_rows(g, tile_rows);
+    const index_t end_row = min(first_row + tile_rows, tiles_h);
+    w.by = find_steps(g, rows);
+    find_places(&place, g, out_d, first_row, 0);
+    const index_t out_h = place.out_h;
+    fill_patch(copied, &place, g, rows, input + at.x, from);
+    for (index_t block = first; block < end; ++block)
+        for (index_t row = first_row; row < end_row; ++row)
+            for (index_t column = 0; column < tiles_w; ++column) {
+                find_places(&place, g, out_d, row, column);
+                compute_tile(&w, &place, copied + (place.out_h - out_h) * w.by.row + place.out_w,
+                             block);
+            }
 #else
-                finish(stored[r * WIDTH + i][o], s, bias, residual, y, channel + o,
-                       (channel + o) * g.y_c + r * g.y_h + i * g.y_w);
+    panel_places in;
+    w.by = find_steps(g, 0);
+    w.channels *= g.kernel_d * g.kernel_h * g.kernel_w;
+    find_places(&place, &in, g, item);
+    fill_panel(copied, &in, g, input + at.x + from);
+    for (index_t block = first; block < end; ++block)
+        compute_tile(&w, &place, copied, block);
 #endif
-    }
 }

@@ -3,8 +3,8 @@
  * vector registers and runs over some rows of the output; vectors lie along the channels, in which
  * the gradient of the output is packed, and the input's elements are broadcast. The rows are split
  * into parts, whose sums are added in the order of the parts in a second pass. Stages:
- * weights_gemm_pack, weights_gemm (behind vector_pad where the input needs planes), weights_gemm_sum,
- * and the same for the bias, weights_gemm_bias and weights_gemm_bias_sum. `step` is rows of a part.
+ * weights_gemm_pack, weights_gemm (behind weights_gemm_pad where the input needs planes),
+ * weights_gemm_sum, and the same for the bias, weights_gemm_bias and weights_gemm_bias_sum. `step` is rows of a part.
  */
 #ifndef VECTORS
 #define VECTORS 2
@@ -13,6 +13,7 @@
 #define PLACES 7
 #endif
 #define OC (16 * VECTORS)
+#define PAD_ROWS 16   /* the same in host/algo_weights_gemm.c */
 #define MOST_TILES 16 /* of places, whose sums a work-item keeps; so many fill vectors */
 
 #if TYPE == TYPE_F32
@@ -30,6 +31,37 @@ static inline void pack_block(global float *restrict to, global const float *res
             STORE16(global, block[i], to + i * OC);
 }
 #endif
+
+/*
+ * padded[picture][channel][d][h][w] with extents whole_d, whole_h, whole_w; `pad` is what lies before the
+ * input. One work-item copies PAD_ROWS rows; global size (rows over PAD_ROWS, channels, pictures).
+ */
+kernel void weights_gemm_pad(const geometry g, const offsets at, global const x_t *restrict x,
+                             global float *restrict padded, const long padded_at,
+                             const index_t whole_d, const index_t whole_h, const index_t whole_w) {
+    const index_t first = (index_t)get_global_id(0) * PAD_ROWS, c = (index_t)get_global_id(1);
+    const index_t n = (index_t)get_global_id(2), channels = (index_t)get_global_size(1);
+    const index_t end = min(first + PAD_ROWS, whole_d * whole_h);
+    padded += padded_at + ((long)n * channels + c) * whole_d * whole_h * whole_w;
+    x += at.x + n * g.x_n + c * g.x_c;
+    for (index_t i = first * whole_w; i < end * whole_w; ++i)
+        padded[i] = 0;
+    for (index_t row = first; row < end; ++row) {
+        const index_t d = row / whole_h - g.pad_d, h = row % whole_h - g.pad_h;
+        if (d < 0 || d >= g.in_d || h < 0 || h >= g.in_h)
+            continue;
+        global const x_t *from = x + d * g.x_d + h * g.x_h;
+        global float *to = padded + row * whole_w + g.pad_w;
+#if TYPE == TYPE_F32
+        if (g.x_w == 1) {
+            copy_dense_global(to, from, g.in_w);
+            continue;
+        }
+#endif
+        for (index_t i = 0; i < g.in_w; ++i)
+            to[i] = LOAD_X(g, from, i * g.x_w);
+    }
+}
 
 /*
  * packed[block][row][w][OC], zeros behind a group's last channel; global size (rows, blocks). Pixels are
@@ -160,7 +192,7 @@ static inline void store_places(float done[MOST_TILES * PLACES][OC], global floa
 /*
  * partial[part][block][place][OC]; global size (items, blocks, parts), each item of `tiles` tiles of
  * places, at most MOST_TILES. A place is an input channel of the group and a kernel element; the x
- * strides are those of what vector_pad wrote, or of the input itself where nothing needs padding. Where
+ * strides are those of what weights_gemm_pad wrote, or of the input itself where nothing needs padding. Where
  * is_direct, there is one part, and its sums go to w, whose filters are far apart, in whole vectors.
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void

@@ -192,34 +192,28 @@ clconv_status clconv__phases_winograd_bound(double *bound, const clconv_problem 
 /** Whether direct_weights sums rows of neighbours in vectors. */
 int clconv__weights_have_lanes(const clconv__request *request);
 
-enum { CLCONV__PAD_ROWS = 16 }; /**< of padded planes that a work-item of vector_pad copies */
-
-/** Whether the vector row copies the input to padded planes before it is read. */
-int clconv__vector_needs_planes(const clconv_problem *problem);
-
 /** Whether the channels of one tap lie side by side in a view of the weights and fill vectors. */
 int clconv__vector_reads_in_place(const clconv__request *request);
 
-/** How a tile of the vector row finds its pixels: the third value of the tile. */
+/** How a tile of the vector row finds what it reads: its third value, PLACES of vector.cl. */
 enum {
-    CLCONV__ANYWHERE, /**< each has its own address */
-    CLCONV__IN_LINE,  /**< neighbours lie side by side, in the input too */
-    CLCONV__IN_PANEL  /**< the input is copied so that a tile's pixels of all channels lie together
-                       */
+    CLCONV__IN_LINE,  /**< where it is: neighbours lie side by side in the input, too */
+    CLCONV__IN_PATCH, /**< in local memory, whole rows */
+    CLCONV__IN_PANEL  /**< in local memory, for each tap the tile's pixels */
 };
 
 /** Output pixels that lie side by side, in the input too. */
 typedef struct clconv__line {
     size_t width; /* pixels of a line */
     size_t step;  /* elements between the inputs of two neighbours */
-    size_t
-        phases;   /* that rows of padded planes are split into, as many as the stride has columns */
     int is_plane; /* whole planes are one line, because nothing lies between their rows */
 } clconv__line;
 clconv__line clconv__line_of(const clconv__request *request);
 
-/** Whether the kernel has one tap and no padding, and the output's planes have no gaps. */
-int clconv__has_panels(const clconv__request *request);
+/** Floats of local memory; tiles or patches of a picture; and blocks that share one. */
+double clconv__vector_floats(const clconv__request *request, const clconv__tile *tile);
+size_t clconv__vector_items(const clconv__request *request, const clconv__tile *tile);
+size_t clconv__vector_share(const clconv__request *request, const clconv__tile *tile);
 
 /** Floats that a padded input row takes in local memory, whole vectors of tiles of `out` outputs.
  */

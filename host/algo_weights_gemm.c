@@ -10,18 +10,13 @@
 
 #include <stdlib.h>
 
+enum { PAD_ROWS = 16 };      /* of planes, that a work-item copies */
 enum { PLACES_OF_SUM = 16 }; /* that the second pass adds up at a time */
 enum { MOST_TILES = 16, FEWEST_ITEMS = 32 };
 enum { PAD, PACK, MULTIPLY, SUM, BIAS, BIAS_SUM, STAGES };
-static const struct {
-    const char *file, *kernel;
-} stages[STAGES] = {
-    {"vector.cl", "vector_pad"},
-    {"weights_gemm.cl", "weights_gemm_pack"},
-    {"weights_gemm.cl", "weights_gemm"},
-    {"weights_gemm.cl", "weights_gemm_sum"},
-    {"weights_gemm.cl", "weights_gemm_bias"},
-    {"weights_gemm.cl", "weights_gemm_bias_sum"},
+static const char *const stage_names[STAGES] = {
+    "weights_gemm_pad", "weights_gemm_pack", "weights_gemm",
+    "weights_gemm_sum", "weights_gemm_bias", "weights_gemm_bias_sum",
 };
 
 typedef struct gemm_state {
@@ -46,11 +41,13 @@ static void destroy(clconv_plan *plan) {
     plan->state = NULL;
 }
 
+static int needs_planes(const clconv_problem *p) {
+    return p->type != CLCONV_F32 || clconv__is_padded(p);
+}
+
 /* A stage is left out where nothing asks for it. */
 static int is_needed(const clconv_problem *p, int stage) {
-    return stage == PAD                         ? clconv__vector_needs_planes(p)
-           : stage == BIAS || stage == BIAS_SUM ? p->has_bias
-                                                : 1;
+    return stage == PAD ? needs_planes(p) : stage == BIAS || stage == BIAS_SUM ? p->has_bias : 1;
 }
 
 /*
@@ -114,7 +111,7 @@ static void lay_out(int64_t fields[CLCONV__FIELDS], gemm_state *state, clconv_pl
         plan->wide_index = 1;
     clconv__plan_fields(fields, plan, rows);
     clconv__pack_geometry(&state->from, plan, fields);
-    if (clconv__vector_needs_planes(p)) {
+    if (needs_planes(p)) {
         floats = clconv__round_up(plane * p->in_channels * p->batch, 16);
         fields[CLCONV__FIELD_x_n] = (int64_t)(plane * p->in_channels);
         fields[CLCONV__FIELD_x_c] = (int64_t)plane;
@@ -147,8 +144,8 @@ static clconv_status create(clconv_plan *plan) {
     clconv__pack_scalars(&state->scalars, &plain);
     for (int i = 0; i < STAGES && !status; ++i)
         if (is_needed(&plan->problem, i))
-            status = clconv__plan_kernel(&state->kernels[i], plan, &plain, stages[i].file,
-                                         stages[i].kernel, i == PAD ? NULL : tile, "");
+            status = clconv__plan_kernel(&state->kernels[i], plan, &plain, "weights_gemm.cl",
+                                         stage_names[i], tile, "");
     if (status)
         destroy(plan);
     return status;
@@ -164,7 +161,7 @@ static clconv_status pad(clconv__call *call) {
     const gemm_state *state = call->plan->state;
     const clconv_problem *p = &call->plan->problem;
     const cl_long at = place_of(call, 0);
-    clconv__index_argument whole[CLCONV_SPATIAL_AXES], phases;
+    clconv__index_argument whole[CLCONV_SPATIAL_AXES];
     const clconv__argument arguments[] = {
         {state->from.size, &state->from.values},
         {sizeof call->offsets, &call->offsets},
@@ -174,9 +171,8 @@ static clconv_status pad(clconv__call *call) {
         clconv__as_argument(&whole[0], call->plan, state->whole[0]),
         clconv__as_argument(&whole[1], call->plan, state->whole[1]),
         clconv__as_argument(&whole[2], call->plan, state->whole[2]),
-        clconv__as_argument(&phases, call->plan, 1),
     };
-    const size_t pieces = clconv__divide_up(state->whole[0] * state->whole[1], CLCONV__PAD_ROWS);
+    const size_t pieces = clconv__divide_up(state->whole[0] * state->whole[1], PAD_ROWS);
     const clconv__range range = {{pieces, p->in_channels, p->batch}, 1};
     return clconv__call_kernel(call, state->kernels[PAD], &range, arguments,
                                sizeof arguments / sizeof arguments[0], NULL);

@@ -11,77 +11,78 @@
 
 static const char *const vector_macros[] = {"WIDTH", "ROWS", "PLACES", NULL};
 static const clconv__tile vector_tiles[] = {
-    {{28, 1, CLCONV__IN_PANEL}}, {{14, 1, CLCONV__IN_PANEL}}, {{28, 1, CLCONV__IN_LINE}},
-    {{14, 2, CLCONV__IN_LINE}},  {{7, 4, CLCONV__IN_LINE}},   {{14, 1, CLCONV__IN_LINE}},
-    {{7, 1, CLCONV__IN_LINE}},   {{14, 1, CLCONV__ANYWHERE}}, {{0}},
+    {{28, 1, CLCONV__IN_LINE}},
+    {{14, 2, CLCONV__IN_LINE}},
+    {{7, 4, CLCONV__IN_LINE}},
+    {{14, 1, CLCONV__IN_LINE}},
+    {{28, 1, CLCONV__IN_PATCH}},
+    {{14, 2, CLCONV__IN_PATCH}},
+    {{7, 4, CLCONV__IN_PATCH}},
+    {{14, 1, CLCONV__IN_PATCH}},
+    {{28, 1, CLCONV__IN_PANEL}},
+    {{14, 1, CLCONV__IN_PANEL}},
+    {{0}},
 };
 
-/* Whether each tile fits into a line, and there are as many of them. */
+/* Whether lines are as wide as a tile and as many, and may be read where they are. */
 static int has_lines(const clconv__request *r, const clconv__tile *tile) {
     const clconv__line line = clconv__line_of(r);
+    const int is_plain = r->problem->type == CLCONV_F32 && !clconv__is_padded(r->problem);
     const size_t rows = line.is_plane ? 1 : r->g.output[1];
-    return tile->value[0] <= line.width && tile->value[1] <= rows && line.step >= 1 &&
-           line.step <= 2;
+    if (tile->value[0] > line.width || tile->value[1] > rows)
+        return 0;
+    return tile->value[2] == CLCONV__IN_PATCH || (is_plain && line.step >= 1 && line.step <= 2);
 }
 
-/* What programs have as numbers: steps that are part of addresses, and rows of taps to unroll. */
+/*
+ * What programs have as numbers: steps that are part of addresses, and rows of taps to unroll; a
+ * panel is multiplied as if it had one.
+ */
 static int launch_vector(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
     enum { WIDEST = 7 };
-    const clconv__line line = clconv__line_of(r);
     const size_t *kernel = r->problem->kernel;
-    const int in_line = tile->value[2] == CLCONV__IN_LINE;
-    const int has_one_tap = kernel[0] * kernel[1] * kernel[2] == 1;
+    const int in_panel = tile->value[2] == CLCONV__IN_PANEL;
+    const double bytes = clconv__vector_floats(r, tile) * sizeof(float);
+    const int has_one_tap = in_panel || kernel[0] * kernel[1] * kernel[2] == 1;
     char columns[sizeof " -DKERNEL_W=7"] = "";
-    if (kernel[2] <= WIDEST)
-        snprintf(columns, sizeof columns, " -DKERNEL_W=%d", (int)kernel[2]);
+    if (bytes > (double)r->device->info.local_memory_size || (!in_panel && !has_lines(r, tile)))
+        return 0;
+    if (has_one_tap || kernel[2] <= WIDEST)
+        snprintf(columns, sizeof columns, " -DKERNEL_W=%d", has_one_tap ? 1 : (int)kernel[2]);
     snprintf(l->options, sizeof l->options, " -DLINE_STEP=%zu -DPHASES=%zu%s%s",
-             in_line ? line.step : 1, line.phases, has_one_tap ? " -DKERNEL_D=1 -DKERNEL_H=1" : "",
-             columns);
-    return in_line                              ? has_lines(r, tile)
-           : tile->value[2] == CLCONV__IN_PANEL ? clconv__has_panels(r)
-                                                : 1;
+             tile->value[2] == CLCONV__IN_LINE ? clconv__line_of(r).step : 1,
+             tile->value[2] == CLCONV__IN_PATCH ? r->problem->stride[2] : 1,
+             has_one_tap ? " -DKERNEL_D=1 -DKERNEL_H=1" : "", columns);
+    l->step = clconv__vector_share(r, tile);
+    l->local_bytes = (size_t)bytes;
+    return 1;
 }
 
-/* The padded planes, whose rows may be twice as long, must be countable; their bytes are checked
- * like any workspace. */
-static int refuses_vector(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
-    const clconv_problem *p = r->problem;
-    size_t elements = p->batch * p->in_channels * 2 * sizeof(float);
-    int overflows = 0;
-    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
-        overflows |= __builtin_mul_overflow(
-            elements, p->input[axis] + p->pad_begin[axis] + p->pad_end[axis], &elements);
-    if (overflows && clconv__vector_needs_planes(p))
-        return clconv__refuse(refusal, "the padded input does not fit size_t");
-    return clconv__refuses_types(refusal, r);
-}
-
-/* Besides the sums, each output costs its store, each work-item its beginning, and panels a copy.
- */
+/* Sums, what each output costs to store and each tile to begin, and copies. */
 static double seconds_vector(const clconv__request *r, const clconv__tile *tile) {
-    static const double rates[] = {
-        [CLCONV__ANYWHERE] = 7.5e10, [CLCONV__IN_LINE] = 1.5e11, [CLCONV__IN_PANEL] = 1.5e11};
     const clconv_problem *p = r->problem;
     const size_t width = tile->value[0], rows = tile->value[1];
     const clconv__line line = clconv__line_of(r);
-    const int is_line = tile->value[2] == CLCONV__IN_LINE;
-    const int has_rows = is_line && !line.is_plane;
+    const int in_panel = tile->value[2] == CLCONV__IN_PANEL;
+    const int is_row = in_panel || (tile->value[2] == CLCONV__IN_LINE && line.is_plane);
     const double useful = clconv__filled(r->g.out_per_group, 16) *
-                          clconv__filled(is_line ? line.width : r->g.pixels, width) *
-                          (has_rows ? clconv__filled(r->g.output[1], rows) : 1) *
-                          (width * rows >= 28   ? 1
-                           : width * rows >= 14 ? 0.9
-                                                : 0.6) *
-                          (is_line && line.step != 1 ? 0.7 : 1);
-    const double pixels = (double)p->batch * (double)r->g.pixels;
-    const double outputs = pixels * (double)p->out_channels;
-    const double copied = tile->value[2] == CLCONV__IN_PANEL ? pixels * (double)p->in_channels : 0;
-    const double items = (double)p->batch * (double)p->groups *
-                         (double)clconv__divide_up(r->g.out_per_group, 16) *
-                         (double)clconv__divide_up(r->g.pixels, width * rows);
+                          clconv__filled(is_row ? r->g.pixels : r->g.output[2], width) *
+                          (is_row ? 1 : clconv__filled(r->g.output[1], rows)) *
+                          (width * rows < 28 ? 0.9
+                           : rows == 1       ? 1
+                           : rows == 2       ? 0.98
+                                             : 0.94);
+    const size_t blocks = clconv__divide_up(r->g.out_per_group, 16);
+    const double planes = (double)p->batch * (double)p->groups;
+    const double tiles = planes * (double)clconv__divide_up(r->g.pixels, width * rows);
+    const double copies = planes * (double)clconv__vector_items(r, tile) *
+                          (double)clconv__divide_up(blocks, clconv__vector_share(r, tile));
+    const double outputs = (double)p->batch * (double)r->g.pixels * (double)p->out_channels;
     const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    return 2e-5 + clconv__seconds_at(r, rates[tile->value[2]] * useful, 1e9) +
-           (0.3e-9 * outputs + 5e-8 * items + 3e-9 * copied) / units;
+    return 1.5e-5 + clconv__seconds_at(r, (in_panel ? 1.3e11 : 1.5e11) * useful, 1e9) +
+           (0.3e-9 * outputs + 5e-8 * tiles * (double)blocks +
+            copies * clconv__vector_floats(r, tile) * (in_panel ? 5e-10 : 1e-10)) /
+               units;
 }
 
 const clconv__algo clconv__row_vector = {
@@ -89,7 +90,7 @@ const clconv__algo clconv__row_vector = {
     .kinds = CLCONV__FOR_CPU,
     .directions = CLCONV__ON_FORWARD,
     .ops = &clconv__vector_ops,
-    .refuses = refuses_vector,
+    .refuses = clconv__refuses_types,
     .seconds = seconds_vector,
     .macros = vector_macros,
     .tiles = vector_tiles,
@@ -105,6 +106,19 @@ static const clconv__tile weights_gemm_tiles[] = {{{2, 7}}, {{1, 14}}, {{0}}};
 /* Sixteen channels alone would leave half of the wider tile idle. */
 static int is_wide_enough(const clconv__request *r, const clconv__tile *tile) {
     return tile->value[0] == 1 || (r->g.out_per_group - 1) % 32 >= 16;
+}
+
+/* The padded planes must be countable; their bytes are checked like any workspace. */
+static int refuses_weights_gemm(char refusal[CLCONV_REFUSAL_SIZE], const clconv__request *r) {
+    const clconv_problem *p = r->problem;
+    size_t elements = p->batch * p->in_channels * sizeof(float);
+    int overflows = 0;
+    for (int axis = 0; axis < CLCONV_SPATIAL_AXES; ++axis)
+        overflows |= __builtin_mul_overflow(
+            elements, p->input[axis] + p->pad_begin[axis] + p->pad_end[axis], &elements);
+    if (overflows)
+        return clconv__refuse(refusal, "the padded input does not fit size_t");
+    return clconv__refuses_types(refusal, r);
 }
 
 static int launch_weights_gemm(clconv__launch *l, const clconv__request *r,
@@ -134,7 +148,7 @@ const clconv__algo clconv__row_weights_gemm = {
     .kinds = CLCONV__FOR_CPU,
     .directions = CLCONV__ON_WEIGHTS,
     .ops = &clconv__weights_gemm_ops,
-    .refuses = refuses_vector,
+    .refuses = refuses_weights_gemm,
     .seconds = seconds_weights_gemm,
     .macros = weights_gemm_macros,
     .tiles = weights_gemm_tiles,
@@ -530,8 +544,10 @@ static double seconds_winograd(const clconv__request *r, const clconv__tile *til
                         (tile->value[3] < 2 ? 0.8 : 1);
     const double products =
         2.0 * (double)places * tiles * (double)r->g.in_per_group * (double)p->out_channels;
-    const double transforms =
-        tiles * (double)(p->in_channels + p->out_channels) * (side == 4 ? 7e-9 : out == 4 ? 14e-9 : 9e-9);
+    const double transforms = tiles * (double)(p->in_channels + p->out_channels) *
+                              (side == 4  ? 7e-9
+                               : out == 4 ? 14e-9
+                                          : 9e-9);
     const double weights =
         4.0 * (double)places * (double)r->g.in_per_group * (double)p->out_channels;
     const double input = 4.0 * (double)places * tiles * (double)p->in_channels;
