@@ -11,8 +11,12 @@
 #ifndef TILES
 #define TILES 7
 #endif
+#ifndef ROWS
+#define ROWS 1 /* of tiles, that fill a vector together */
+#endif
 #define OC (16 * VECTORS)
 #define LANES 16
+#define PARTS (M / ROWS) /* vectors of a line, of which M make one of each column */
 #define AHEAD 8 /* channels that are asked for before they are needed */
 
 /* One weight of 16 output channels, of which `count` are there. */
@@ -112,15 +116,18 @@ kernel void winograd_pack(const geometry g, const offsets at, global const w_t *
     }
 }
 
-/* columns[k] = elements k, M + k, 2*M + k, ... of a line: column k of 16 tiles that lie side by side. */
-static inline void split_columns(float16 columns[TS], local const float *line) {
+/*
+ * columns[k] = elements k, M + k, 2*M + k, ... of a line: column k of 16 tiles that lie side by side, or
+ * of the tiles of ROWS rows, whose lines are `row_step` apart.
+ */
+static inline void split_columns(float16 columns[TS], local const float *line, index_t row_step) {
     float16 parts[M];
     #pragma unroll
     for (int k = 0; k < TS; ++k) {
         if (k % M == 0)
             #pragma unroll
             for (int i = 0; i < M; ++i)
-                parts[i] = LOAD16(local, line + k + i * LANES);
+                parts[i] = LOAD16(local, line + i / PARTS * row_step + i % PARTS * LANES + k);
 #if M == 4
         const float16 lower = k % 2 ? ODD16(parts[0], parts[1]) : EVEN16(parts[0], parts[1]);
         const float16 upper = k % 2 ? ODD16(parts[2], parts[3]) : EVEN16(parts[2], parts[3]);
@@ -129,6 +136,25 @@ static inline void split_columns(float16 columns[TS], local const float *line) {
         columns[k] = k % 2 ? ODD16(parts[0], parts[1]) : EVEN16(parts[0], parts[1]);
 #endif
     }
+}
+
+/* Stores what ROWS rows have in a vector, of which `count` are there; the next overwrites too much. */
+static inline void store_rows(float16 v, global float *to, index_t tiles_w, index_t count) {
+#if ROWS == 1
+    STORE16(global, v, to);
+#elif ROWS == 2
+    STORE8(global, v.lo, to);
+    if (count > 1)
+        STORE8(global, v.hi, to + tiles_w);
+#else
+    vstore4(v.s0123, 0, to);
+    if (count > 1)
+        vstore4(v.s4567, 0, to + tiles_w);
+    if (count > 2)
+        vstore4(v.s89ab, 0, to + 2 * tiles_w);
+    if (count > 3)
+        vstore4(v.scdef, 0, to + 3 * tiles_w);
+#endif
 }
 
 /* TS lines of the padded input. */
@@ -195,8 +221,8 @@ static inline void transform_columns(local float *restrict lines, geometry g,
 
 /*
  * transformed[TS*TS][channel][tile] of `rows` rows of tiles from row `first_row`, counted through
- * all pictures; channels lie `pitch` elements apart. A row is stored in whole vectors, whose ends
- * the next row overwrites; behind the last there is room for them. `step` is the length of a line
+ * all pictures; channels lie `pitch` elements apart. A row is stored in whole vectors, or parts of one,
+ * whose ends the next row overwrites; behind the last there is room for them. `step` is the length of a line
  * in local memory. Global size (channels).
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
@@ -209,19 +235,22 @@ winograd_input(const geometry g, const offsets at, global const x_t *restrict x,
     const long plane = (long)pitch * (index_t)get_global_size(0);
     x += at.x;
     transformed += transformed_at + (long)c * pitch;
-    for (index_t i = 0; i < rows; ++i, transformed += tiles_w) {
-        const index_t n = (first_row + i) / tiles_h, tile_h = (first_row + i) % tiles_h;
-        transform_columns(lines, g, x, n * g.x_n + c * g.x_c, tile_h * M - g.pad_h,
-                          tiles_w * M + R - 1);
+    const index_t row_step = TS * g.step;
+    for (index_t i = 0; i < rows; i += ROWS, transformed += ROWS * tiles_w) {
+        const index_t count = min(rows - i, (index_t)ROWS);
+        for (index_t j = 0; j < count; ++j) {
+            const index_t n = (first_row + i + j) / tiles_h, tile_h = (first_row + i + j) % tiles_h;
+            transform_columns(lines + j * row_step, g, x, n * g.x_n + c * g.x_c,
+                              tile_h * M - g.pad_h, tiles_w * M + R - 1);
+        }
         for (int r = 0; r < TS; ++r)
             for (index_t tile = 0; tile < tiles_w; tile += LANES) {
-                local const float *line = lines + r * g.step + tile * M;
                 float16 d[TS], t[TS];
-                split_columns(d, line);
+                split_columns(d, lines + r * g.step + tile * M, row_step);
                 TRANSFORM_INPUT(t, d);
                 #pragma unroll
                 for (int q = 0; q < TS; ++q)
-                    STORE16(global, t[q], transformed + (r * TS + q) * plane + tile);
+                    store_rows(t[q], transformed + (r * TS + q) * plane + tile, tiles_w, count);
             }
     }
 }

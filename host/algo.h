@@ -219,6 +219,9 @@ size_t clconv__vector_share(const clconv__request *request, const clconv__tile *
  */
 size_t clconv__winograd_line(const clconv__request *request, size_t out);
 
+/** Rows of tiles of `out` outputs that fill a vector together. */
+size_t clconv__winograd_rows(const clconv__request *request, size_t out);
+
 /** Bytes of transformed input that are made and multiplied at a time, given those of the weights.
  */
 size_t clconv__winograd_piece(size_t weights);

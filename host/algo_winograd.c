@@ -22,7 +22,7 @@ typedef struct winograd_state {
     size_t pitch;         /* floats between channels of transformed input */
     size_t group;         /* tiles of a work-item */
     size_t blocks;        /* channel blocks of all groups */
-    size_t line;          /* floats of a line in local memory */
+    size_t line, lines;   /* floats of a line, and lines in local memory */
     size_t products;      /* bytes of local memory that a work-item multiplies into */
     int64_t fields[CLCONV__FIELDS];
     clconv__kernel_scalars scalars;
@@ -65,6 +65,7 @@ static void lay_out(winograd_state *state, clconv_plan *plan, const clconv__tile
     state->rows = p->batch * clconv__divide_up(g->output[1], state->out);
     state->blocks = p->groups * clconv__divide_up(g->out_per_group, channels);
     state->line = clconv__winograd_line(&plan->request, state->out);
+    state->lines = state->tile * clconv__winograd_rows(&plan->request, state->out);
     state->group = launch->step;
     state->products = launch->local_bytes;
     const size_t places = state->tile * state->tile;
@@ -138,7 +139,7 @@ static clconv_status transform(clconv__call *call, size_t first_row, size_t rows
         clconv__as_argument(&row, plan, first_row),
         clconv__as_argument(&row_count, plan, rows),
         clconv__as_argument(&pitch, plan, state->pitch),
-        {state->tile * state->line * sizeof(float), NULL},
+        {state->lines * state->line * sizeof(float), NULL},
     };
     const clconv__range range = {{plan->problem.in_channels, 1, 1}, 1};
     return clconv__call_kernel(call, state->kernels[INPUT], &range, arguments,

@@ -494,10 +494,17 @@ size_t clconv__winograd_line(const clconv__request *r, size_t out) {
     return clconv__round_up(needed > padded ? needed : padded, LANES);
 }
 
+size_t clconv__winograd_rows(const clconv__request *r, size_t out) {
+    enum { LANES = 16 };
+    const size_t tiles = clconv__divide_up(r->g.output[2], out);
+    return out == 4 && tiles <= LANES / 4 ? 4 : tiles <= LANES / 2 ? 2 : 1;
+}
+
 static int launch_winograd(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
     const size_t out = tile->value[2], side = out + r->problem->kernel[2] - 1;
-    const size_t lines = side * clconv__winograd_line(r, out) * sizeof(float);
-    snprintf(l->options, sizeof l->options, " -DR=%zu", r->problem->kernel[2]);
+    const size_t rows = clconv__winograd_rows(r, out);
+    const size_t lines = rows * side * clconv__winograd_line(r, out) * sizeof(float);
+    snprintf(l->options, sizeof l->options, " -DR=%zu -DROWS=%zu", r->problem->kernel[2], rows);
     l->step = (size_t)tile->value[1] * tile->value[3];
     l->local_bytes = side * side * l->step * 16 * tile->value[0] * sizeof(float);
     return lines <= r->device->info.local_memory_size &&
