@@ -79,7 +79,7 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
                           (double)clconv__divide_up(blocks, clconv__vector_share(r, tile));
     const double outputs = (double)p->batch * (double)r->g.pixels * (double)p->out_channels;
     const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    return 1.5e-5 + clconv__seconds_at(r, (in_panel ? 1.3e11 : 1.5e11) * useful, 1e9) +
+    return 1.5e-5 + clconv__seconds_at(r, (in_panel ? 1.15e11 : 1.5e11) * useful, 1e9) +
            (0.3e-9 * outputs + 5e-8 * tiles * (double)blocks +
             copies * clconv__vector_floats(r, tile) * (in_panel ? 5e-10 : 1e-10)) /
                units;
