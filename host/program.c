@@ -149,12 +149,17 @@ static clconv_status find_or_build(cl_program *program, clconv_device *device, r
     return CLCONV_OK;
 }
 
-/* All that influences a build. clconv_cache_list() shows the lines before the source. */
+/*
+ * All that influences a build, PoCL's own variable for further options included.
+ * clconv_cache_list() shows the lines before the source.
+ */
 static clconv_status make_key(recipe *r, const clconv_device *device) {
-    static const char format[] = "%s\n%s, %s, %s, %s\n%s\n%s\n%s";
+    static const char format[] = "%s\n%s, %s, %s, %s\n%s\n%s%s%s\n%s";
     const clconv_device_info *i = &device->info;
+    const char *further = getenv("POCL_EXTRA_BUILD_FLAGS");
 #define KEY_TEXTS                                                                                  \
-    i->name, i->platform, i->vendor, i->version, i->driver, r->file, r->options, r->source
+    i->name, i->platform, i->vendor, i->version, i->driver, r->file, r->options,                   \
+        further ? " " : "", further ? further : "", r->source
     const int size = snprintf(NULL, 0, format, KEY_TEXTS) + 1;
     if (size <= 0 || !(r->key = malloc((size_t)size)))
         return clconv__fail(CLCONV_OUT_OF_MEMORY, "program %s: out of memory", r->file);

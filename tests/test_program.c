@@ -120,6 +120,22 @@ static void test_device_program_from_disk_is_used(void **state) {
     clconv_device_destroy(device);
 }
 
+/* What PoCL adds to every build changes what is built. */
+static void test_device_program_of_other_flags(void **state) {
+    (void)state;
+    clconv_device *device = open_device();
+    cl_program first, second;
+    assert_ok(clconv__device_program(&first, device, "direct.cl", ""));
+    const size_t count = count_programs();
+    assert_int_equal(setenv("POCL_EXTRA_BUILD_FLAGS", "-DSOMETHING=1", 1), 0);
+    const clconv_status status = clconv__device_program(&second, device, "direct.cl", "");
+    assert_int_equal(unsetenv("POCL_EXTRA_BUILD_FLAGS"), 0);
+    assert_ok(status);
+    assert_ptr_not_equal(first, second);
+    assert_int_equal(count_programs(), count + 1);
+    clconv_device_destroy(device);
+}
+
 typedef struct asker {
     pthread_t thread;
     clconv_device *device;
@@ -154,6 +170,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_device_program_from_disk, make_own_cache,
                                         remove_own_cache),
         cmocka_unit_test_setup_teardown(test_device_program_from_disk_is_used, make_own_cache,
+                                        remove_own_cache),
+        cmocka_unit_test_setup_teardown(test_device_program_of_other_flags, make_own_cache,
                                         remove_own_cache),
         cmocka_unit_test_setup_teardown(test_device_program_for_many_threads, make_own_cache,
                                         remove_own_cache),
