@@ -16,8 +16,8 @@
 #ifndef ROWS
 #define ROWS 1
 #endif
-#ifndef PLACES
-#define PLACES IN_LINE
+#ifndef SOURCE
+#define SOURCE IN_LINE
 #endif
 #ifndef LINE_STEP
 #define LINE_STEP 1 /* elements between the inputs of neighbours */
@@ -40,7 +40,7 @@
 #define PIXELS (ROWS * WIDTH)
 #define OC 16
 #define AHEAD 8 /* taps that are asked for before they are needed */
-#if PLACES == IN_LINE
+#if SOURCE == IN_LINE
 #define SPACE global
 #else
 #define SPACE local
@@ -153,14 +153,14 @@ kernel void vector_pack_turned(const geometry g, const offsets at, global const 
 /* Where the pixels of a work-item's tile lie. */
 typedef struct {
     index_t out_d, out_h, out_w; /* the first, but in panels */
-#if PLACES == IN_PANEL
+#if SOURCE == IN_PANEL
     index_t y[PIXELS]; /* elements of the output, seen from the picture's first */
 #endif
     int is_line;               /* neighbours lie side by side in the output */
     int first_row, first, end; /* what is stored; the rest is a neighbour's, or nobody's */
 } tile_places;
 
-#if PLACES == IN_PANEL
+#if SOURCE == IN_PANEL
 /* What tap 0 of a pixel reads: coordinates, which may lie beside the input. */
 typedef struct {
     index_t d[PIXELS], h[PIXELS], w[PIXELS];
@@ -189,9 +189,9 @@ static inline void find_places(tile_places *at, panel_places *in, geometry g, in
     at->end = (int)min(pixels - tile * PIXELS, (index_t)PIXELS);
 }
 
-/* panel[channel][tap][pixel] */
+/* panel[channel][tap][pixel] of so many channels. */
 static inline void fill_panel(local float *restrict panel, const panel_places *in, geometry g,
-                              global const x_t *restrict x) {
+                              index_t channels, global const x_t *restrict x) {
     const index_t taps = g.kernel_d * g.kernel_h * g.kernel_w;
     for (index_t tap = 0; tap < taps; ++tap) {
         const index_t d = tap / g.kernel_w / g.kernel_h * g.dilation_d;
@@ -206,7 +206,7 @@ static inline void fill_panel(local float *restrict panel, const panel_places *i
                            in_w >= 0 && in_w < g.in_w;
             from[i] = is_inside[i] ? in_d * g.x_d + in_h * g.x_h + in_w * g.x_w : 0;
         }
-        for (index_t c = 0; c < g.in_per_group; ++c, to += taps * PIXELS) {
+        for (index_t c = 0; c < channels; ++c, to += taps * PIXELS) {
             global const x_t *channel = x + c * g.x_c;
             PREFETCH(channel + AHEAD * g.x_c + from[0]);
             PREFETCH(channel + AHEAD * g.x_c + from[PIXELS - 1]);
@@ -233,7 +233,7 @@ static inline void find_places(tile_places *at, geometry g, index_t out_d, index
 }
 #endif
 
-#if PLACES == IN_PATCH
+#if SOURCE == IN_PATCH
 /* Rows of a patch, which some rows of tiles share, and elements of one of their phases. */
 static inline index_t patch_rows(geometry g, index_t tile_rows) {
     return (tile_rows * ROWS - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1;
@@ -372,14 +372,14 @@ typedef struct {
 
 static inline source_steps find_steps(geometry g, index_t rows) {
     source_steps by;
-#if PLACES == IN_LINE
+#if SOURCE == IN_LINE
     by.channel = g.x_c;
     by.tap_d = g.dilation_d * g.x_d;
     by.tap_h = g.dilation_h * g.x_h;
     by.tap_w = g.dilation_w * g.x_w;
     by.row = g.stride_h * g.x_h;
     by.phase = 0;
-#elif PLACES == IN_PATCH
+#elif SOURCE == IN_PATCH
     const index_t phase = patch_phase(g), line = PHASES * phase;
     by.tap_d = rows * line;
     by.channel = g.kernel_d * by.tap_d;
@@ -419,7 +419,7 @@ static inline void add_tap(float16 sums[ROWS][WIDTH], index_t row_step, SPACE co
 
 /* Asks for what a row of taps reads some channels further on; patches and panels are at hand. */
 static inline void ask_for(SPACE const float *from, index_t row_step) {
-#if PLACES == IN_LINE
+#if SOURCE == IN_LINE
     #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
         PREFETCH(from + r * row_step);
@@ -428,17 +428,20 @@ static inline void ask_for(SPACE const float *from, index_t row_step) {
 #endif
 }
 
-/* sums[row][pixel] of a block of channels, over `channels` of the input. */
-static inline void add_taps(float16 sums[ROWS][WIDTH], const source_steps *by, geometry g,
-                            index_t channels, SPACE const float *x,
-                            global const float *restrict packed) {
-    const index_t taps = KERNEL_D * KERNEL_H * KERNEL_W;
-    const index_t ahead = (AHEAD + taps - 1) / taps * by->channel;
+static inline void clear_sums(float16 sums[ROWS][WIDTH]) {
     #pragma unroll
     for (int r = 0; r < ROWS; ++r)
         #pragma unroll
         for (int i = 0; i < WIDTH; ++i)
             sums[r][i] = 0;
+}
+
+/* Adds all taps of so many channels of the input to a block's sums. */
+static inline void add_taps(float16 sums[ROWS][WIDTH], const source_steps *by, geometry g,
+                            index_t channels, SPACE const float *x,
+                            global const float *restrict packed) {
+    const index_t taps = KERNEL_D * KERNEL_H * KERNEL_W;
+    const index_t ahead = (AHEAD + taps - 1) / taps * by->channel;
     for (index_t c = 0; c < channels; ++c, x += by->channel)
         for (index_t d = 0; d < KERNEL_D; ++d)
             for (index_t h = 0; h < KERNEL_H; ++h) {
@@ -452,7 +455,7 @@ static inline void add_taps(float16 sums[ROWS][WIDTH], const source_steps *by, g
 
 /* Where pixel i of row r is stored, seen from the picture's first. */
 static inline index_t pixel_of(const tile_places *place, geometry g, int r, int i) {
-#if PLACES == IN_PANEL
+#if SOURCE == IN_PANEL
     return place->y[i];
 #else
     return place->out_d * g.y_d + (place->out_h + r) * g.y_h + (place->out_w + i) * g.y_w;
@@ -483,19 +486,20 @@ typedef struct {
     geometry g;
     scalars s;
     source_steps by;
-    index_t group, channels; /* of the input, times taps in a panel */
+    index_t group;
     global const float *packed;
     global const y_t *bias, *residual;
     global y_t *y; /* of the picture */
 } work;
 
-static inline void compute_tile(const work *w, const tile_places *place, SPACE const float *x,
-                                index_t block) {
+static inline global const float *weights_of(const work *w, index_t block) {
     const index_t blocks = (w->g.out_per_group + OC - 1) / OC;
-    float16 sums[ROWS][WIDTH];
+    return w->packed + (long)(w->group * blocks + block) * w->g.w_o;
+}
+
+static inline void finish_tile(const work *w, const tile_places *place, float16 sums[ROWS][WIDTH],
+                               index_t block) {
     float stored[PIXELS][OC];
-    add_taps(sums, &w->by, w->g, w->channels, x,
-             w->packed + (long)(w->group * blocks + block) * w->g.w_o);
     #pragma unroll
     for (int r = 0; r < ROWS; ++r)
         #pragma unroll
@@ -506,16 +510,44 @@ static inline void compute_tile(const work *w, const tile_places *place, SPACE c
                (int)min((index_t)OC, w->g.out_per_group - block * OC));
 }
 
+#if SOURCE == IN_PANEL
+/* A block of a panel, of which local memory has `piece` channels at a time, or from before all. */
+static inline void compute_panel(const work *w, const tile_places *place, const panel_places *in,
+                                 local float *restrict panel, index_t piece,
+                                 global const x_t *restrict x, index_t block) {
+    const index_t taps = w->g.kernel_d * w->g.kernel_h * w->g.kernel_w;
+    float16 sums[ROWS][WIDTH];
+    clear_sums(sums);
+    for (index_t c = 0; c < w->g.in_per_group; c += piece) {
+        const index_t channels = min(piece, w->g.in_per_group - c);
+        if (piece < w->g.in_per_group)
+            fill_panel(panel, in, w->g, channels, x + c * w->g.x_c);
+        add_taps(sums, &w->by, w->g, channels * taps, panel,
+                 weights_of(w, block) + c * taps * w->g.w_i);
+    }
+    finish_tile(w, place, sums, block);
+}
+#else
+static inline void compute_tile(const work *w, const tile_places *place, SPACE const float *x,
+                                index_t block) {
+    float16 sums[ROWS][WIDTH];
+    clear_sums(sums);
+    add_taps(sums, &w->by, w->g, w->g.in_per_group, x, weights_of(w, block));
+    finish_tile(w, place, sums, block);
+}
+#endif
+
 /*
  * A work-item computes one block of channels of a tile that is read where it is, and `step` blocks of one
- * that is copied, or of all tiles of a patch of `tile_rows` rows of them. w_i and w_o step over the taps
- * and blocks of the packed weights, or of those that lie as if they were packed. Global size (tiles or
- * patches, and shares of all groups' blocks, in the order that `tile_axis` gives, pictures).
+ * that is copied, or of all tiles of a patch. `piece` is rows of tiles of a patch, or channels of a panel
+ * that fit local memory. w_i and w_o step over the taps and blocks of the packed weights, or of those that
+ * lie as if they were packed. Global size (tiles or patches, and shares of all groups' blocks, in the
+ * order that `tile_axis` gives, pictures).
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 vector(const geometry g, const offsets at, const scalars s, global const x_t *restrict input,
        global const float *restrict packed, const long packed_at, const index_t tile_axis,
-       const index_t tile_rows, global const y_t *restrict bias, global const y_t *residual,
+       const index_t piece, global const y_t *restrict bias, global const y_t *residual,
        global y_t *y, local float *restrict copied) {
     const index_t item = (index_t)get_global_id(tile_axis);
     const index_t share = (index_t)get_global_id(1 - tile_axis), n = (index_t)get_global_id(2);
@@ -526,13 +558,12 @@ vector(const geometry g, const offsets at, const scalars s, global const x_t *re
     w.g = g;
     w.s = s;
     w.group = share / shares;
-    w.channels = g.in_per_group;
     w.packed = packed + packed_at;
     w.bias = bias + at.bias;
     w.residual = residual + at.residual + n * g.y_n;
     w.y = y + at.y + n * g.y_n;
     const index_t from = n * g.x_n + w.group * g.in_per_group * g.x_c;
-#if PLACES == IN_LINE
+#if SOURCE == IN_LINE
     const index_t tiles_w = (g.out_w + WIDTH - 1) / WIDTH, tiles_h = (g.out_h + ROWS - 1) / ROWS;
     w.by = find_steps(g, 0);
     find_places(&place, g, item / tiles_w / tiles_h, item / tiles_w % tiles_h, item % tiles_w);
@@ -540,11 +571,11 @@ vector(const geometry g, const offsets at, const scalars s, global const x_t *re
                  input + at.x + from + place.out_d * g.stride_d * g.x_d +
                      place.out_h * g.stride_h * g.x_h + place.out_w * LINE_STEP,
                  first);
-#elif PLACES == IN_PATCH
+#elif SOURCE == IN_PATCH
     const index_t tiles_w = (g.out_w + WIDTH - 1) / WIDTH, tiles_h = (g.out_h + ROWS - 1) / ROWS;
-    const index_t patches = (tiles_h + tile_rows - 1) / tile_rows, out_d = item / patches;
-    const index_t first_row = item % patches * tile_rows, rows = patch_rows(g, tile_rows);
-    const index_t end_row = min(first_row + tile_rows, tiles_h);
+    const index_t patches = (tiles_h + piece - 1) / piece, out_d = item / patches;
+    const index_t first_row = item % patches * piece, rows = patch_rows(g, piece);
+    const index_t end_row = min(first_row + piece, tiles_h);
     w.by = find_steps(g, rows);
     find_places(&place, g, out_d, first_row, 0);
     const index_t out_h = place.out_h;
@@ -559,10 +590,10 @@ vector(const geometry g, const offsets at, const scalars s, global const x_t *re
 #else
     panel_places in;
     w.by = find_steps(g, 0);
-    w.channels *= g.kernel_d * g.kernel_h * g.kernel_w;
     find_places(&place, &in, g, item);
-    fill_panel(copied, &in, g, input + at.x + from);
+    if (piece >= g.in_per_group)
+        fill_panel(copied, &in, g, g.in_per_group, input + at.x + from);
     for (index_t block = first; block < end; ++block)
-        compute_tile(&w, &place, copied, block);
+        compute_panel(&w, &place, &in, copied, piece, input + at.x + from, block);
 #endif
 }

@@ -195,7 +195,7 @@ int clconv__weights_have_lanes(const clconv__request *request);
 /** Whether the channels of one tap lie side by side in a view of the weights and fill vectors. */
 int clconv__vector_reads_in_place(const clconv__request *request);
 
-/** How a tile of the vector row finds what it reads: its third value, PLACES of vector.cl. */
+/** How a tile of the vector row finds what it reads: its third value, SOURCE of vector.cl. */
 enum {
     CLCONV__IN_LINE,  /**< where it is: neighbours lie side by side in the input, too */
     CLCONV__IN_PATCH, /**< in local memory, whole rows */
@@ -210,7 +210,12 @@ typedef struct clconv__line {
 } clconv__line;
 clconv__line clconv__line_of(const clconv__request *request);
 
-/** Floats of local memory; tiles or patches of a picture; and blocks that share one. */
+/**
+ * Floats of local memory; rows of tiles of a patch, or channels of a panel that are copied at a
+ * time (0 where not one fits); tiles or patches of a picture; and blocks of channels that share
+ * one.
+ */
+size_t clconv__vector_piece(const clconv__request *request, const clconv__tile *tile);
 double clconv__vector_floats(const clconv__request *request, const clconv__tile *tile);
 size_t clconv__vector_items(const clconv__request *request, const clconv__tile *tile);
 size_t clconv__vector_share(const clconv__request *request, const clconv__tile *tile);

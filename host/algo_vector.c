@@ -18,7 +18,7 @@ typedef struct vector_state {
     size_t items, shares;                   /* tiles or patches, and parts of all groups' blocks */
     size_t blocks;                          /* of all groups */
     size_t local_bytes;                     /* of a work-item's copy */
-    size_t tile_rows;                       /* of a patch */
+    size_t piece;                           /* rows of tiles of a patch, channels of a panel */
     int tile_axis;                          /* of the global size; the other has the shares */
     int is_turned;                          /* PACK is vector_pack_turned */
     int is_in_place;                        /* or there is none: the weights lie as if packed */
@@ -56,33 +56,60 @@ clconv__line clconv__line_of(const clconv__request *r) {
     return line;
 }
 
+static size_t units_of(const clconv__request *r) {
+    const size_t units = r->device->info.compute_units;
+    return units ? units : 1;
+}
+
 /* Rows of tiles of a plane. */
 static size_t rows_of(const clconv__request *r, const clconv__tile *tile) {
     return clconv__divide_up(r->g.output[1], tile->value[1]);
 }
 
-/* Of tiles; patches of several copy less, but leave processors idle where there are few. */
+/* Of tiles, all alike; patches of several copy less, but leave processors idle where there are few.
+ */
 static size_t rows_of_patch(const clconv__request *r, const clconv__tile *tile) {
     enum { ITEMS_PER_UNIT = 12, MOST = 8 };
-    const size_t rows = rows_of(r, tile) * r->g.output[0] * r->problem->groups * r->problem->batch;
-    const size_t wanted = rows / (ITEMS_PER_UNIT * (size_t)r->device->info.compute_units + 1);
-    return wanted < 1 ? 1 : wanted > MOST ? MOST : wanted;
+    const size_t all = rows_of(r, tile);
+    const size_t planes = r->g.output[0] * r->problem->groups * r->problem->batch;
+    size_t rows = all * planes / (ITEMS_PER_UNIT * units_of(r) + 1);
+    rows = rows < 1 ? 1 : rows > MOST ? MOST : rows;
+    rows = rows < all ? rows : all;
+    return clconv__divide_up(all, clconv__divide_up(all, rows));
 }
 
-/* Vectors write behind the last row of a patch. */
-double clconv__vector_floats(const clconv__request *r, const clconv__tile *tile) {
-    enum { LANES = 16 };
+static double floats_of_patch(const clconv__request *r, const clconv__tile *tile) {
+    enum { LANES = 16 }; /* vectors write behind the last row */
     const clconv_problem *p = r->problem;
-    const size_t *kernel = p->kernel, *dilation = p->dilation, *stride = p->stride;
-    const double channels = (double)r->g.in_per_group;
-    const size_t tile_rows = rows_of_patch(r, tile) * tile->value[1];
-    const size_t rows = (tile_rows - 1) * stride[1] + (kernel[1] - 1) * dilation[1] + 1;
-    const size_t columns = (r->g.output[2] - 1) * stride[2] + (kernel[2] - 1) * dilation[2] + 1;
-    const size_t line = clconv__round_up(columns, stride[2]);
-    return tile->value[2] == CLCONV__IN_PANEL ? (double)r->g.taps * tile->value[0]
-           : tile->value[2] == CLCONV__IN_PATCH
-               ? channels * (double)(kernel[0] * rows) * (double)line + LANES
-               : LANES;
+    const double rows =
+        ((double)rows_of_patch(r, tile) * tile->value[1] - 1) * (double)p->stride[1] +
+        (double)(p->kernel[1] - 1) * (double)p->dilation[1] + 1;
+    const double columns = (double)(r->g.output[2] - 1) * (double)p->stride[2] +
+                           (double)(p->kernel[2] - 1) * (double)p->dilation[2] + 1;
+    return (double)r->g.in_per_group * (double)p->kernel[0] * rows *
+               (columns + (double)(p->stride[2] - 1)) +
+           LANES;
+}
+
+/* Channels of a panel that fit local memory at a time; 0 where none does. */
+static size_t channels_of_panel(const clconv__request *r, const clconv__tile *tile) {
+    const double channel = (double)(r->g.taps / r->g.in_per_group) * tile->value[0] * sizeof(float);
+    const double fitting = (double)r->device->info.local_memory_size / channel;
+    return fitting < (double)r->g.in_per_group ? (size_t)fitting : r->g.in_per_group;
+}
+
+size_t clconv__vector_piece(const clconv__request *r, const clconv__tile *tile) {
+    return tile->value[2] == CLCONV__IN_PATCH   ? rows_of_patch(r, tile)
+           : tile->value[2] == CLCONV__IN_PANEL ? channels_of_panel(r, tile)
+                                                : 1;
+}
+
+double clconv__vector_floats(const clconv__request *r, const clconv__tile *tile) {
+    const double taps = (double)(r->g.taps / r->g.in_per_group);
+    return tile->value[2] == CLCONV__IN_PATCH ? floats_of_patch(r, tile)
+           : tile->value[2] == CLCONV__IN_PANEL
+               ? (double)channels_of_panel(r, tile) * taps * tile->value[0]
+               : 1;
 }
 
 size_t clconv__vector_items(const clconv__request *r, const clconv__tile *tile) {
@@ -101,8 +128,7 @@ size_t clconv__vector_share(const clconv__request *r, const clconv__tile *tile) 
     enum { ITEMS_PER_UNIT = 4 };
     const size_t blocks = clconv__divide_up(r->g.out_per_group, OC);
     const size_t copies = clconv__vector_items(r, tile) * r->problem->groups * r->problem->batch;
-    const size_t wanted =
-        clconv__divide_up(ITEMS_PER_UNIT * (size_t)r->device->info.compute_units, copies);
+    const size_t wanted = clconv__divide_up(ITEMS_PER_UNIT * units_of(r), copies);
     if (tile->value[2] == CLCONV__IN_LINE)
         return 1;
     return clconv__divide_up(blocks, wanted < blocks ? wanted : blocks);
@@ -165,7 +191,7 @@ static void lay_out(vector_state *state, clconv_plan *plan, const clconv__tile *
     state->blocks = groups * blocks;
     state->shares = groups * clconv__divide_up(blocks, launch->step);
     state->local_bytes = launch->local_bytes;
-    state->tile_rows = rows_of_patch(&plan->request, tile);
+    state->piece = clconv__vector_piece(&plan->request, tile);
     state->is_in_place = clconv__vector_reads_in_place(&plan->request);
     state->is_turned = has_turned_filters(&plan->request);
     plan->packed_bytes = state->is_in_place ? 0 : state->blocks * g->taps * OC * sizeof(float);
@@ -228,7 +254,7 @@ static clconv_status multiply(clconv__call *call, const clconv__packed *packed, 
     const vector_state *state = call->plan->state;
     const clconv_tensors *t = &call->tensors;
     const cl_long packed_at = (cl_long)(packed->offset / sizeof(float));
-    clconv__index_argument tile_axis, tile_rows;
+    clconv__index_argument tile_axis, piece;
     const clconv__argument arguments[] = {
         {state->multiply.size, &state->multiply.values},
         {sizeof call->offsets, &call->offsets},
@@ -237,7 +263,7 @@ static clconv_status multiply(clconv__call *call, const clconv__packed *packed, 
         {sizeof(cl_mem), &packed->memory},
         {sizeof packed_at, &packed_at},
         clconv__as_argument(&tile_axis, call->plan, (size_t)state->tile_axis),
-        clconv__as_argument(&tile_rows, call->plan, state->tile_rows),
+        clconv__as_argument(&piece, call->plan, state->piece),
         {sizeof(cl_mem), &t->bias.memory},
         {sizeof(cl_mem), &t->residual.memory},
         {sizeof(cl_mem), &t->output.memory},

@@ -87,7 +87,7 @@ typedef struct winograd_judge {
     double *input;  /* one picture: [channel][tile][place] */
     double factor;  /* from the sum of magnitudes to the error */
     double tiny;    /* what subnormals that are flushed between the transforms can add */
-    double largest; /* magnitudes from here on may overflow on the way */
+    double largest; /* magnitudes from here on may overflow on the way, each transform's */
     double *bound;
     size_t picture;
 } winograd_judge;
@@ -115,13 +115,18 @@ static void transform_tile(double *to, const winograd_judge *j, size_t channel, 
             for (size_t i = 0; i < m->side; ++i)
                 half_done[i][q] += m->input[i][r] * x;
         }
+    double largest = 0;
     for (size_t i = 0; i < m->side; ++i)
         for (size_t k = 0; k < m->side; ++k) {
             double sum = 0;
             for (size_t q = 0; q < m->side; ++q)
                 sum += half_done[i][q] * m->input[k][q];
             to[i * m->side + k] = sum;
+            largest = sum > largest ? sum : largest;
         }
+    if (largest >= j->largest) /* the transform may overflow on the way */
+        for (size_t i = 0; i < m->side * m->side; ++i)
+            to[i] = INFINITY;
 }
 
 static void transform_channel(void *context, size_t channel) {
@@ -153,7 +158,7 @@ static void transform_kernel(double to[MOST_PLACES], const winograd_judge *j, si
             for (size_t h = 0; h < m->kernel; ++h)
                 for (size_t q = 0; q < m->kernel; ++q)
                     sum += m->weights[i][h] * w[h][q] * m->weights[k][q];
-            to[i * m->side + k] = sum;
+            to[i * m->side + k] = sum < j->largest ? sum : INFINITY;
         }
 }
 
@@ -232,7 +237,8 @@ static clconv_status raise_bound(double *bound, const clconv_problem *problem,
             m->out, m->out, m->kernel, m->kernel);
     j.tiles_h = (j.g.output[1] + m->out - 1) / m->out;
     j.tiles_w = (j.g.output[2] + m->out - 1) / m->out;
-    /* No transform enlarges by more than 2^12, its matrices' largest row sums multiplied. */
+    /* No transform enlarges by more than 2^12, the square of its matrix's largest row sum; weights
+     * of 5x5 are divided by 24*24 in the end. */
     j.factor = factor_of(&j);
     j.tiny = 0x1p-126 * 0x1p12 * (double)j.g.taps * j.factor / 0x1p-24;
     j.largest = FLT_MAX / 0x1p12;

@@ -9,7 +9,7 @@
 
 /* ---- vector ---- */
 
-static const char *const vector_macros[] = {"WIDTH", "ROWS", "PLACES", NULL};
+static const char *const vector_macros[] = {"WIDTH", "ROWS", "SOURCE", NULL};
 static const clconv__tile vector_tiles[] = {
     {{28, 1, CLCONV__IN_LINE}},
     {{14, 2, CLCONV__IN_LINE}},
@@ -24,14 +24,16 @@ static const clconv__tile vector_tiles[] = {
     {{0}},
 };
 
-/* Whether lines are as wide as a tile and as many, and may be read where they are. */
-static int has_lines(const clconv__request *r, const clconv__tile *tile) {
+/* Whether rows are as wide as a tile and as many, and lines may be read where they are. */
+static int has_rows(const clconv__request *r, const clconv__tile *tile) {
     const clconv__line line = clconv__line_of(r);
+    const int in_line = tile->value[2] == CLCONV__IN_LINE;
+    const int is_joined = in_line && line.is_plane; /* patches keep rows apart */
     const int is_plain = r->problem->type == CLCONV_F32 && !clconv__is_padded(r->problem);
-    const size_t rows = line.is_plane ? 1 : r->g.output[1];
-    if (tile->value[0] > line.width || tile->value[1] > rows)
+    if (tile->value[0] > (is_joined ? line.width : r->g.output[2]) ||
+        tile->value[1] > (is_joined ? 1 : r->g.output[1]))
         return 0;
-    return tile->value[2] == CLCONV__IN_PATCH || (is_plain && line.step >= 1 && line.step <= 2);
+    return !in_line || (is_plain && line.step >= 1 && line.step <= 2);
 }
 
 /*
@@ -45,7 +47,8 @@ static int launch_vector(clconv__launch *l, const clconv__request *r, const clco
     const double bytes = clconv__vector_floats(r, tile) * sizeof(float);
     const int has_one_tap = in_panel || kernel[0] * kernel[1] * kernel[2] == 1;
     char columns[sizeof " -DKERNEL_W=7"] = "";
-    if (bytes > (double)r->device->info.local_memory_size || (!in_panel && !has_lines(r, tile)))
+    if (bytes > (double)r->device->info.local_memory_size ||
+        (in_panel ? !clconv__vector_piece(r, tile) : !has_rows(r, tile)))
         return 0;
     if (has_one_tap || kernel[2] <= WIDEST)
         snprintf(columns, sizeof columns, " -DKERNEL_W=%d", has_one_tap ? 1 : (int)kernel[2]);
@@ -76,13 +79,18 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
     const size_t blocks = clconv__divide_up(r->g.out_per_group, 16);
     const double planes = (double)p->batch * (double)p->groups;
     const double tiles = planes * (double)clconv__divide_up(r->g.pixels, width * rows);
-    const double copies = planes * (double)clconv__vector_items(r, tile) *
-                          (double)clconv__divide_up(blocks, clconv__vector_share(r, tile));
+    const int is_refilled = in_panel && clconv__vector_piece(r, tile) < r->g.in_per_group;
+    const size_t share = is_refilled ? 1 : clconv__vector_share(r, tile);
+    const double copied = tile->value[2] == CLCONV__IN_PATCH
+                              ? clconv__vector_floats(r, tile)
+                              : (in_panel ? (double)r->g.taps * (double)width : 0);
+    const double floats = planes * (double)clconv__vector_items(r, tile) *
+                          (double)clconv__divide_up(blocks, share) * copied;
     const double outputs = (double)p->batch * (double)r->g.pixels * (double)p->out_channels;
     const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
     return 1.5e-5 + clconv__seconds_at(r, (in_panel ? 1.15e11 : 1.5e11) * useful, 1e9) +
            (0.3e-9 * outputs + 5e-8 * tiles * (double)blocks +
-            copies * clconv__vector_floats(r, tile) * (in_panel ? 5e-10 : 1e-10)) /
+            floats * (in_panel ? 5e-10 : 1e-10)) /
                units;
 }
 
@@ -100,7 +108,7 @@ const clconv__algo clconv__row_vector = {
 
 /* ---- weights_gemm ---- */
 
-/* Like the vector row, with weights in the place of pixels. */
+/* Two vectors of channels by seven weights, or one by fourteen. */
 static const char *const weights_gemm_macros[] = {"VECTORS", "PLACES", NULL};
 static const clconv__tile weights_gemm_tiles[] = {{{2, 7}}, {{1, 14}}, {{0}}};
 
