@@ -27,16 +27,23 @@ enum { MOST_OUT = 4, MOST_KERNEL = 5, MOST_SIDE = 6, MOST_PLACES = MOST_SIDE * M
 typedef struct winograd_matrices {
     size_t out, kernel, side;
     double weights[MOST_SIDE][MOST_KERNEL];
-    double input[MOST_SIDE][MOST_SIDE];
+    const double (*input)[MOST_SIDE];
     double output[MOST_OUT][MOST_SIDE];
     double roundings; /* of the three transforms, both dimensions */
 } winograd_matrices;
+
+/* Inputs are transformed alike wherever the points of evaluation are the same. */
+static const double of_four_points[][MOST_SIDE] = {
+    {1, 0, 1, 0}, {0, 1, 1, 0}, {0, 1, 1, 0}, {0, 1, 0, 1}};
+static const double of_six_points[][MOST_SIDE] = {{4, 0, 5, 0, 1, 0}, {0, 4, 4, 1, 1, 0},
+                                                  {0, 4, 4, 1, 1, 0}, {0, 2, 1, 2, 1, 0},
+                                                  {0, 2, 1, 2, 1, 0}, {0, 4, 0, 5, 0, 1}};
 
 static const winograd_matrices f2 = {2,
                                      3,
                                      4,
                                      {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}, {0, 0, 1}},
-                                     {{1, 0, 1, 0}, {0, 1, 1, 0}, {0, 1, 1, 0}, {0, 1, 0, 1}},
+                                     of_four_points,
                                      {{1, 1, 1, 0}, {0, 1, 1, 1}},
                                      2 * (2 + 1 + 2)};
 
@@ -50,12 +57,7 @@ static const winograd_matrices f4 = {
      {1 / 24., 1 / 12., 1 / 6.},
      {1 / 24., 1 / 12., 1 / 6.},
      {0, 0, 1}},
-    {{4, 0, 5, 0, 1, 0},
-     {0, 4, 4, 1, 1, 0},
-     {0, 4, 4, 1, 1, 0},
-     {0, 2, 1, 2, 1, 0},
-     {0, 2, 1, 2, 1, 0},
-     {0, 4, 0, 5, 0, 1}},
+    of_six_points,
     {{1, 1, 1, 1, 1, 0}, {0, 1, 1, 2, 2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, 1, 8, 8, 1}},
     2 * (7 + 3 + 3)};
 
@@ -69,12 +71,7 @@ static const winograd_matrices f2_of_5 = {2,
                                            {1 / 24., 1 / 12., 1 / 6., 1 / 3., 2 / 3.},
                                            {1 / 24., 1 / 12., 1 / 6., 1 / 3., 2 / 3.},
                                            {0, 0, 0, 0, 1}},
-                                          {{4, 0, 5, 0, 1, 0},
-                                           {0, 4, 4, 1, 1, 0},
-                                           {0, 4, 4, 1, 1, 0},
-                                           {0, 2, 1, 2, 1, 0},
-                                           {0, 2, 1, 2, 1, 0},
-                                           {0, 4, 0, 5, 0, 1}},
+                                          of_six_points,
                                           {{1, 1, 1, 1, 1, 0}, {0, 1, 1, 2, 2, 1}},
                                           2 * (8 + 3 + 3)};
 

@@ -105,6 +105,26 @@ static void test_winograd_bound_follows_the_problem(void **state) {
     }
 }
 
+/* Sums that are small may come out of transforms that overflow, of inputs or of weights. */
+static void test_winograd_bound_of_overflowing_transforms(void **state) {
+    (void)state;
+    for (size_t row = 0; row < COUNT_OF(rows); ++row)
+        for (int large = 0; large < 2; ++large) {
+            static float input[LARGEST * LARGEST], weights[LARGEST * LARGEST];
+            const clconv_host_tensors tensors = {.input = input, .weights = weights};
+            const clconv_problem problem = square_problem(rows[row].out, rows[row].kernel, 1);
+            double output[LARGEST * LARGEST], bound[LARGEST * LARGEST];
+            for (size_t i = 0; i < COUNT_OF(input); ++i) {
+                input[i] = large ? 1e-20f : 2e38f;
+                weights[i] = large ? 2e38f : 1e-20f;
+            }
+            assert_ok(clconv_reference(output, bound, &problem, &tensors));
+            assert_true(isfinite(bound[0]));
+            assert_ok(clconv_algorithm_bound(bound, &problem, &tensors, rows[row].algorithm));
+            assert_true(isinf(bound[0]));
+        }
+}
+
 static void test_winograd_bound_leaves_plain_sums(void **state) {
     clconv_problem problem = square_problem(4, 3, 2);
     double raise[LARGEST * LARGEST];
@@ -118,6 +138,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_winograd_bound_of_one_tile),
         cmocka_unit_test(test_winograd_bound_follows_the_problem),
+        cmocka_unit_test(test_winograd_bound_of_overflowing_transforms),
         cmocka_unit_test(test_winograd_bound_leaves_plain_sums),
     };
     return run_group(tests);
