@@ -174,6 +174,15 @@ static inline void transpose16(float16 r[16]) {
 }
 #endif
 
+/* columns[k] = element k of 16 rows that lie `row_step` elements apart. */
+static inline void load_columns16(float16 columns[16], global const float *restrict from,
+                                  index_t row_step) {
+    #pragma unroll
+    for (int i = 0; i < 16; ++i)
+        columns[i] = LOAD16(global, from + i * row_step);
+    transpose16(columns);
+}
+
 /* Whether the weights of one output channel lie one behind the other, in the order of its taps. */
 static inline int has_dense_filters(geometry g) {
     return (g.w_w == 1 || g.kernel_w == 1) && (g.w_h == g.kernel_w || g.kernel_h == 1) &&

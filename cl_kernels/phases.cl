@@ -23,10 +23,7 @@ kernel void phases_pack(const geometry g, const offsets at, global const w_t *re
 #if TYPE == TYPE_F32 && BLOCK == 16
     if (taps == 1 && g.w_o == 1 && sources == 16 && results == 16) {
         float16 block[16];
-        #pragma unroll
-        for (int i = 0; i < 16; ++i)
-            block[i] = LOAD16(global, w + i * g.w_i);
-        transpose16(block);
+        load_columns16(block, w, g.w_i);
         #pragma unroll
         for (int i = 0; i < 16; ++i)
             STORE16(global, block[i], packed + i * g.in_per_group);

@@ -61,11 +61,7 @@ kernel void vector_pack(const geometry g, const offsets at, global const w_t *re
 #if TYPE == TYPE_F32
     if (taps == 16 && first + OC <= g.out_per_group && has_dense_filters(g)) {
         float16 weights[16];
-        w += g.w_start + first_tap;
-        #pragma unroll
-        for (int o = 0; o < 16; ++o)
-            weights[o] = LOAD16(global, w + o * g.w_o);
-        transpose16(weights);
+        load_columns16(weights, w + g.w_start + first_tap, g.w_o);
         #pragma unroll
         for (int tap = 0; tap < 16; ++tap)
             STORE16(global, weights[tap], packed + tap * OC);
@@ -89,10 +85,7 @@ static inline void turn_filters(float window[TURNED_SPAN][16], global const floa
     for (index_t k = 0; k < span; k += 16) {
         const index_t first = max(min(k, span - 16), (index_t)0);
         float16 rows[16];
-        #pragma unroll
-        for (int o = 0; o < 16; ++o)
-            rows[o] = LOAD16(global, from + o * filter_step + first);
-        transpose16(rows);
+        load_columns16(rows, from + first, filter_step);
         #pragma unroll
         for (int i = 0; i < 16; ++i)
             STORE16(private, rows[i], window[first + i]);

@@ -21,10 +21,7 @@
 static inline void pack_block(global float *restrict to, global const float *restrict from,
                               index_t channel_step, int count) {
     float16 block[16];
-    #pragma unroll
-    for (int o = 0; o < 16; ++o)
-        block[o] = LOAD16(global, from + o * channel_step);
-    transpose16(block);
+    load_columns16(block, from, channel_step);
     #pragma unroll
     for (int i = 0; i < 16; ++i)
         if (i < count)

@@ -41,10 +41,7 @@ static inline int has_dense_taps(geometry g) {
 static inline void turn_elements(float16 *elements, global const float *restrict w,
                                  index_t filter_step) {
     float16 turned[16];
-    #pragma unroll
-    for (int i = 0; i < 16; ++i)
-        turned[i] = LOAD16(global, w + i * filter_step);
-    transpose16(turned);
+    load_columns16(turned, w, filter_step);
     #pragma unroll
     for (int i = 0; i < TURNED; ++i)
         elements[i] = turned[i];
