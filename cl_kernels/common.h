@@ -177,7 +177,7 @@ static inline void transpose16(float16 r[16]) {
 /* columns[k] = element k of 16 rows that lie `row_step` elements apart. */
 static inline void load_columns16(float16 columns[16], global const float *restrict from,
                                   index_t row_step) {
-    #pragma unroll
+#pragma unroll
     for (int i = 0; i < 16; ++i)
         columns[i] = LOAD16(global, from + i * row_step);
     transpose16(columns);
