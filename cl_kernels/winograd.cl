@@ -3,7 +3,9 @@
  * Neural Networks", arXiv:1509.09308) with one work-item per work-group, for CPUs. An output tile of
  * M x M takes TS*TS multiplications per channel pair, TS = M + R - 1, instead of R*R*M*M. Stages:
  * winograd_pack transforms the weights, winograd_input some rows of input tiles, and winograd
- * multiplies them and transforms back while the sums are still in cache.
+ * multiplies them and transforms back while the sums are still in cache. winograd_at_once does the
+ * last two in one, where some tiles of all channels fit into local memory: what one core wrote is
+ * far from the others.
  */
 #ifndef VECTORS
 #define VECTORS 2
@@ -18,6 +20,13 @@
 #define LANES 16
 #define PARTS (M / ROWS) /* vectors of a line, of which M make one of each column */
 #define AHEAD 8 /* channels that are asked for before they are needed */
+#define WEIGHTS_AHEAD 24
+/* Where transformed input lies: in the workspace, or with the work-item that multiplies it. */
+#if AT_ONCE
+#define BETWEEN local
+#else
+#define BETWEEN global
+#endif
 
 /* One weight of 16 output channels, of which `count` are there. */
 static inline float16 load_channels(geometry g, global const w_t *restrict w, index_t from,
@@ -135,14 +144,15 @@ static inline void split_columns(float16 columns[TS], local const float *line, i
     }
 }
 
-/* Stores what ROWS rows have in a vector, of which `count` are there; the next overwrites too much. */
-static inline void store_rows(float16 v, global float *to, index_t tiles_w, index_t count) {
+/* Stores what ROWS rows have in a vector, of which `count` are there; the next ones overwrite what
+ * is too much. */
+static inline void store_rows(float16 v, BETWEEN float *to, index_t tiles_w, index_t count) {
 #if ROWS == 1
-    STORE16(global, v, to);
+    STORE16(BETWEEN, v, to);
 #elif ROWS == 2
-    STORE8(global, v.lo, to);
+    STORE8(BETWEEN, v.lo, to);
     if (count > 1)
-        STORE8(global, v.hi, to + tiles_w);
+        STORE8(BETWEEN, v.hi, to + tiles_w);
 #else
     vstore4(v.s0123, 0, to);
     if (count > 1)
@@ -185,30 +195,41 @@ static inline float16 load_line(geometry g, global const float *restrict plane, 
 }
 #endif
 
+/* A rectangle of tiles; rows are counted through all pictures. */
+typedef struct {
+    index_t first_row, rows, first_column, columns;
+} tile_area;
+
 /*
- * A row of tiles whose first line is `in_h`, transformed along the columns into TS lines, of which
- * `width` elements are needed. They are copied first only where vectors could reach beyond the tensor:
- * what is written has to reach the cache before it is read at other places, which took a third of the time.
+ * A row of an area, whose first line is `in_h`, transformed along the columns into TS lines. They
+ * are copied first only where vectors could reach beyond the tensor: what is written has to reach
+ * the cache before it is read at other places, which took a third of the time.
  */
 static inline void transform_columns(local float *restrict lines, geometry g,
                                      global const x_t *restrict x, index_t from, index_t in_h,
-                                     index_t width) {
+                                     tile_area area) {
+    const index_t end = (area.first_column + area.columns) * M + R - 1;
     int is_copied = 1;
 #if TYPE == TYPE_F32
-    is_copied = !is_loadable(g, from, g.pad_w, width + LANES);
+    is_copied = !is_loadable(g, from, g.pad_w, end + LANES);
 #endif
     if (is_copied)
         copy_lines(lines, g, x, from, in_h);
-    for (index_t q = 0; q < width; q += LANES) {
+    for (index_t q = area.first_column * M; q < end; q += LANES) {
         float16 d[TS], t[TS];
         #pragma unroll
-        for (int r = 0; r < TS; ++r)
-#if TYPE == TYPE_F32
-            d[r] = is_copied ? LOAD16(local, lines + r * g.step + q)
-                             : load_line(g, x + from, in_h + r, q);
-#else
-            d[r] = LOAD16(local, lines + r * g.step + q);
+        for (int r = 0; r < TS; ++r) {
+#if AT_ONCE /* the next channel */
+            PREFETCH(x + from + g.x_c + (in_h + r) * g.x_h + q - g.pad_w);
 #endif
+#if TYPE == TYPE_F32
+            if (!is_copied) {
+                d[r] = load_line(g, x + from, in_h + r, q);
+                continue;
+            }
+#endif
+            d[r] = LOAD16(local, lines + r * g.step + q);
+        }
         TRANSFORM_INPUT(t, d);
         #pragma unroll
         for (int r = 0; r < TS; ++r)
@@ -217,40 +238,50 @@ static inline void transform_columns(local float *restrict lines, geometry g,
 }
 
 /*
- * transformed[TS*TS][channel][tile] of `rows` rows of tiles from row `first_row`, counted through
- * all pictures; channels lie `pitch` elements apart. A row is stored in whole vectors, or parts of one,
- * whose ends the next row overwrites; behind the last there is room for them. `step` is the length of a line
- * in local memory. Global size (channels).
+ * Transforms an area of a channel. A row is stored in whole vectors, or parts of one, whose ends the
+ * next row overwrites; behind the last there is room for them. Places lie `plane` elements apart.
+ * `step` is the length of a line in local memory.
  */
+static inline void transform_area(BETWEEN float *restrict to, long plane, geometry g,
+                                  global const x_t *restrict x, index_t channel, tile_area area,
+                                  local float *restrict lines) {
+    const index_t tiles_h = (g.out_h + M - 1) / M, row_step = TS * g.step;
+    for (index_t i = 0; i < area.rows; i += ROWS, to += ROWS * area.columns) {
+        const index_t count = min(area.rows - i, (index_t)ROWS);
+        for (index_t j = 0; j < count; ++j) {
+            const index_t row = area.first_row + i + j, n = row / tiles_h, tile_h = row % tiles_h;
+            transform_columns(lines + j * row_step, g, x, n * g.x_n + channel * g.x_c,
+                              tile_h * M - g.pad_h, area);
+        }
+        for (int r = 0; r < TS; ++r)
+            for (index_t tile = 0; tile < area.columns; tile += LANES) {
+                float16 d[TS], t[TS];
+                split_columns(d, lines + r * g.step + (area.first_column + tile) * M, row_step);
+                TRANSFORM_INPUT(t, d);
+                #pragma unroll
+                for (int q = 0; q < TS; ++q)
+                    store_rows(t[q], to + (r * TS + q) * plane + tile, area.columns, count);
+            }
+    }
+}
+
+#if !AT_ONCE
+/* transformed[TS*TS][channel][tile], channels `pitch` elements apart. Global size (channels). */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 winograd_input(const geometry g, const offsets at, global const x_t *restrict x,
                global float *restrict transformed, const long transformed_at,
                const index_t first_row, const index_t rows, const index_t pitch,
                local float *restrict lines) {
     const index_t c = (index_t)get_global_id(0);
-    const index_t tiles_h = (g.out_h + M - 1) / M, tiles_w = (g.out_w + M - 1) / M;
-    const long plane = (long)pitch * (index_t)get_global_size(0);
-    x += at.x;
-    transformed += transformed_at + (long)c * pitch;
-    const index_t row_step = TS * g.step;
-    for (index_t i = 0; i < rows; i += ROWS, transformed += ROWS * tiles_w) {
-        const index_t count = min(rows - i, (index_t)ROWS);
-        for (index_t j = 0; j < count; ++j) {
-            const index_t n = (first_row + i + j) / tiles_h, tile_h = (first_row + i + j) % tiles_h;
-            transform_columns(lines + j * row_step, g, x, n * g.x_n + c * g.x_c,
-                              tile_h * M - g.pad_h, tiles_w * M + R - 1);
-        }
-        for (int r = 0; r < TS; ++r)
-            for (index_t tile = 0; tile < tiles_w; tile += LANES) {
-                float16 d[TS], t[TS];
-                split_columns(d, lines + r * g.step + tile * M, row_step);
-                TRANSFORM_INPUT(t, d);
-                #pragma unroll
-                for (int q = 0; q < TS; ++q)
-                    store_rows(t[q], transformed + (r * TS + q) * plane + tile, tiles_w, count);
-            }
-    }
+    tile_area area;
+    area.first_row = first_row;
+    area.rows = rows;
+    area.first_column = 0;
+    area.columns = (g.out_w + M - 1) / M;
+    transform_area(transformed + transformed_at + (long)c * pitch,
+                   (long)pitch * (index_t)get_global_size(0), g, x + at.x, c, area, lines);
 }
+#endif
 
 #if TYPE == TYPE_F32 && !BLENDS
 #define HAS_VECTOR_STORES 1
@@ -303,22 +334,60 @@ typedef struct {
     int channels, width, height;
 } target;
 
-/* Transforms the products of a tile's 16 channels back, which lie `step` elements apart. */
-static inline void finish_tile(local const float *restrict products, index_t step, geometry g,
-                               scalars s, global const y_t *bias, global const y_t *residual,
-                               global y_t *y, target to) {
-    float16 half_done[M][TS];
+/*
+ * A tile's products of 16 channels, transformed along its rows and `step` elements apart, become
+ * pixels.
+ */
+static inline void transform_halves(float16 pixels[M][M], local const float *restrict halves,
+                                    index_t step) {
     #pragma unroll
-    for (int q = 0; q < TS; ++q) {
+    for (int q = 0; q < M; ++q) {
         float16 column[TS], done[M];
         #pragma unroll
         for (int r = 0; r < TS; ++r)
-            column[r] = LOAD16(local, products + (r * TS + q) * step);
+            column[r] = LOAD16(local, halves + (r * M + q) * step);
         TRANSFORM_OUTPUT(done, column);
         #pragma unroll
         for (int r = 0; r < M; ++r)
-            half_done[r][q] = done[r];
+            pixels[r][q] = done[r];
     }
+}
+
+#if HAS_VECTOR_STORES
+#define RUN (16 / M) /* tiles whose pixels fill a vector */
+/* RUN tiles that lie side by side: pixels of 16 channels become 16 pixels of each channel. */
+static inline void finish_run(local const float *restrict halves, index_t step, geometry g,
+                              scalars s, global const y_t *bias, global y_t *y, target to) {
+    const float16 biases = s.has_bias ? LOAD16(global, bias + to.channel) : (float16)0;
+    float16 run[M][16];
+    for (int tile = 0; tile < RUN; ++tile) {
+        float16 pixels[M][M];
+        transform_halves(pixels, halves + tile * OC, step);
+        #pragma unroll
+        for (int r = 0; r < M; ++r)
+            #pragma unroll
+            for (int q = 0; q < M; ++q)
+                run[r][tile * M + q] = ACTIVATE(pixels[r][q] + biases, s);
+    }
+    for (int r = 0; r < to.height; ++r) {
+        float16 rows[16];
+        #pragma unroll
+        for (int i = 0; i < 16; ++i)
+            rows[i] = run[r][i];
+        transpose16(rows);
+        #pragma unroll
+        for (int i = 0; i < 16; ++i)
+            STORE16(global, rows[i], y + to.corner + r * g.y_h + i * g.y_c);
+    }
+}
+#endif
+
+/* One tile. */
+static inline void finish_tile(local const float *restrict halves, index_t step, geometry g,
+                               scalars s, global const y_t *bias, global const y_t *residual,
+                               global y_t *y, target to) {
+    float16 pixels[M][M];
+    transform_halves(pixels, halves, step);
 #if HAS_VECTOR_STORES
     if (to.channels == 16 && to.width == M && g.y_w == 1) {
         const float16 biases = s.has_bias ? LOAD16(global, bias + to.channel) : (float16)0;
@@ -327,22 +396,19 @@ static inline void finish_tile(local const float *restrict products, index_t ste
             float16 done[M];
             if (r >= to.height)
                 return;
-            TRANSFORM_OUTPUT(done, half_done[r]);
             #pragma unroll
             for (int q = 0; q < M; ++q)
-                done[q] = ACTIVATE(done[q] + biases, s);
+                done[q] = ACTIVATE(pixels[r][q] + biases, s);
             store_pixels(done, y + to.corner + r * g.y_h, g.y_c);
         }
         return;
     }
 #endif
     for (int r = 0; r < to.height; ++r) {
-        float16 done[M];
         float line[M][16];
-        TRANSFORM_OUTPUT(done, half_done[r]);
         #pragma unroll
         for (int q = 0; q < M; ++q)
-            vstore16(done[q], 0, line[q]);
+            vstore16(pixels[r][q], 0, line[q]);
         for (int o = 0; o < to.channels; ++o)
             for (int q = 0; q < to.width; ++q)
                 finish(line[q][o], s, bias, residual, y, to.channel + o,
@@ -350,72 +416,192 @@ static inline void finish_tile(local const float *restrict products, index_t ste
     }
 }
 
+/* `count` tiles of an area from the `first` on, and OC channels of a group from `channel` on; local
+ * memory has `room` for whole steps of TILES. */
+typedef struct {
+    tile_area area;
+    index_t first, count, room;
+    index_t group, channel;
+} tile_group;
+
 /*
- * Multiplies and transforms back `group_tiles` at a time, a multiple of TILES: the weights of a place
- * serve all of them while they are in cache. `step` is the number of tiles that winograd_input made,
- * `products` has the sums of all places, tiles and channels. Global size (groups of tiles, channel
- * blocks of all groups).
+ * products[tile][OC] of a place, in steps of TILES tiles: the weights of a place serve all of them
+ * while they are in cache. What is multiplied beyond the last tile is not used.
+ */
+static inline void multiply_place(local float *restrict products, index_t count,
+                                  BETWEEN const float *restrict transformed, index_t pitch,
+                                  global const float *restrict packed, index_t channels) {
+    for (index_t tile = 0; tile < count; tile += TILES) {
+        BETWEEN const float *from = transformed + tile;
+        global const float *w = packed;
+        float16 sums[TILES][VECTORS];
+        #pragma unroll
+        for (int i = 0; i < TILES; ++i)
+            #pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                sums[i][v] = 0;
+        for (index_t c = 0; c < channels; ++c, from += pitch, w += OC) {
+            float16 weights[VECTORS];
+#if !AT_ONCE
+            PREFETCH(from + AHEAD * pitch);
+            PREFETCH(from + AHEAD * pitch + TILES - 1);
+#elif VECTORS == 1
+            PREFETCH(w + WEIGHTS_AHEAD * OC);
+#endif
+#if VECTORS == 1 /* multiply-adds broadcast from an address of one register and a number */
+            OPAQUE(from);
+#endif
+            #pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                weights[v] = LOAD16(global, w + v * 16);
+            #pragma unroll
+            for (int i = 0; i < TILES; ++i) {
+                const float value = from[i];
+                #pragma unroll
+                for (int v = 0; v < VECTORS; ++v)
+                    sums[i][v] += weights[v] * value;
+            }
+        }
+        #pragma unroll
+        for (int i = 0; i < TILES; ++i)
+            #pragma unroll
+            for (int v = 0; v < VECTORS; ++v)
+                STORE16(local, sums[i][v], products + (tile + i) * OC + v * 16);
+    }
+}
+
+/*
+ * halves[TS][M][tile][OC]: each row of places is transformed back while its products, which lie
+ * behind the halves, are in the first-level cache.
+ */
+static inline void multiply(local float *restrict halves, tile_group of,
+                            BETWEEN const float *restrict transformed, long plane, index_t pitch,
+                            global const float *restrict packed, index_t channels) {
+    const index_t step = of.room * OC;
+    local float *products = halves + TS * M * step;
+    for (int r = 0; r < TS; ++r, halves += M * step) {
+        for (int q = 0; q < TS; ++q, packed += channels * OC, transformed += plane)
+            multiply_place(products + q * step, of.count, transformed, pitch, packed, channels);
+        for (index_t i = 0; i < of.count * OC; i += 16) {
+            float16 row[TS], done[M];
+            #pragma unroll
+            for (int q = 0; q < TS; ++q)
+                row[q] = LOAD16(local, products + q * step + i);
+            TRANSFORM_OUTPUT(done, row);
+            #pragma unroll
+            for (int q = 0; q < M; ++q)
+                STORE16(local, done[q], halves + q * step + i);
+        }
+    }
+}
+
+/* Transforms some tiles back to the end. */
+static inline void finish_tiles(local const float *restrict halves, geometry g, scalars s,
+                                global const y_t *bias, global const y_t *residual, global y_t *y,
+                                tile_group of) {
+    const index_t tiles_h = (g.out_h + M - 1) / M, step = of.room * OC;
+    for (index_t i = 0; i < of.count;) {
+        index_t column = (of.first + i) % of.area.columns, tiles = 1;
+        const index_t row = of.area.first_row + (of.first + i) / of.area.columns;
+        const index_t n = row / tiles_h, out_h = row % tiles_h * M;
+#if HAS_VECTOR_STORES
+        /* The last run of a row overlaps the one before it. */
+        const index_t back = max(column + RUN - of.area.columns, (index_t)0);
+        const index_t begin = i - back, end = (of.area.first_column + column - back) * M + 16;
+        if (g.y_w == 1 && back <= min(i, column) && begin + RUN <= of.count && end <= g.out_w) {
+            i = begin;
+            column -= back;
+            tiles = RUN;
+        }
+#endif
+        for (int v = 0; v < VECTORS; ++v) {
+            const index_t out_w = (of.area.first_column + column) * M;
+            target to;
+            to.channel = of.group * g.out_per_group + of.channel + v * 16;
+            to.channels = (int)min(g.out_per_group - of.channel - v * 16, (index_t)16);
+            to.height = (int)min(g.out_h - out_h, (index_t)M);
+            to.corner = n * g.y_n + out_h * g.y_h + out_w * g.y_w + to.channel * g.y_c;
+#if HAS_VECTOR_STORES
+            if (tiles == RUN && to.channels == 16) {
+                finish_run(halves + i * OC + v * 16, step, g, s, bias, y, to);
+                continue;
+            }
+#endif
+            for (index_t k = 0; k < tiles; ++k, to.corner += M * g.y_w) {
+                to.width = (int)min(g.out_w - out_w - k * M, (index_t)M);
+                finish_tile(halves + (i + k) * OC + v * 16, step, g, s, bias, residual, y, to);
+            }
+        }
+        i += tiles;
+    }
+}
+
+#if AT_ONCE
+/*
+ * Transforms `rows` by `columns` tiles of a group's channels, multiplies them by the weights of all
+ * channel blocks, or of a part of them, and transforms back. Global size (areas of a row of tiles,
+ * areas of the rows, parts of all groups).
+ */
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+winograd_at_once(const geometry g, const offsets at, const scalars s, global const x_t *restrict x,
+                 global const float *restrict packed, const long packed_at, const index_t rows,
+                 const index_t columns, const index_t pitch, global const y_t *restrict bias,
+                 global const y_t *residual, global y_t *y, local float *restrict lines,
+                 local float *restrict transformed, local float *restrict halves) {
+    const index_t tiles_h = (g.out_h + M - 1) / M, tiles_w = (g.out_w + M - 1) / M;
+    const index_t blocks = (g.out_per_group + OC - 1) / OC;
+    const index_t weights = TS * TS * g.in_per_group * OC;
+    const long plane = (long)g.in_per_group * pitch + LANES; /* places share no set of a cache */
+    tile_group of;
+    of.area.first_row = (index_t)get_global_id(1) * rows;
+    of.area.rows = min(rows, g.batch * tiles_h - of.area.first_row);
+    of.area.first_column = (index_t)get_global_id(0) * columns;
+    of.area.columns = min(columns, tiles_w - of.area.first_column);
+    of.first = 0;
+    of.count = of.area.rows * of.area.columns;
+    of.room = (rows * columns + TILES - 1) / TILES * TILES;
+    const index_t parts = (index_t)get_global_size(2) / g.groups;
+    const index_t share = (blocks + parts - 1) / parts;
+    const index_t first = (index_t)get_global_id(2) % parts * share;
+    const index_t end = min(first + share, blocks);
+    of.group = (index_t)get_global_id(2) / parts;
+    for (index_t c = 0; c < g.in_per_group; ++c)
+        transform_area(transformed + c * pitch, plane, g, x + at.x, of.group * g.in_per_group + c,
+                       of.area, lines);
+    packed += packed_at + (long)(of.group * blocks + first) * weights;
+    for (index_t block = first; block < end; ++block, packed += weights) {
+        of.channel = block * OC;
+        multiply(halves, of, transformed, plane, pitch, packed, g.in_per_group);
+        finish_tiles(halves, g, s, bias + at.bias, residual + at.residual, y + at.y, of);
+    }
+}
+#else
+/*
+ * Multiplies and transforms back `group_tiles` at a time, a multiple of TILES. `step` is the number
+ * of tiles that winograd_input made. Global size (groups of tiles, channel blocks of all groups).
  */
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 winograd(const geometry g, const offsets at, const scalars s,
          global const float *restrict transformed, const long transformed_at,
          global const float *restrict packed, const long packed_at, const index_t first_row,
          const index_t pitch, const index_t group_tiles, global const y_t *restrict bias,
-         global const y_t *residual, global y_t *y, local float *restrict products) {
-    const index_t first_tile = (index_t)get_global_id(0) * group_tiles;
+         global const y_t *residual, global y_t *y, local float *restrict halves) {
     const index_t block = (index_t)get_global_id(1);
     const index_t blocks = (g.out_per_group + OC - 1) / OC;
-    const index_t group = block / blocks, first = block % blocks * OC;
-    const index_t tiles_h = (g.out_h + M - 1) / M, tiles_w = (g.out_w + M - 1) / M;
-    const index_t count = min(group_tiles, g.step - first_tile);
-    transformed += transformed_at + (long)group * g.in_per_group * pitch + first_tile;
-    packed += packed_at + (long)block * TS * TS * g.in_per_group * OC;
-    for (int place = 0; place < TS * TS; ++place, packed += g.in_per_group * OC) {
-        global const float *x = transformed + (long)place * g.groups * g.in_per_group * pitch;
-        for (index_t tile = 0; tile < count; tile += TILES) { /* beyond the end: unstored */
-            global const float *from = x + tile, *w = packed;
-            float16 sums[TILES][VECTORS];
-            #pragma unroll
-            for (int i = 0; i < TILES; ++i)
-                #pragma unroll
-                for (int v = 0; v < VECTORS; ++v)
-                    sums[i][v] = 0;
-            for (index_t c = 0; c < g.in_per_group; ++c, from += pitch, w += OC) {
-                float16 weights[VECTORS];
-                PREFETCH(from + AHEAD * pitch);
-                PREFETCH(from + AHEAD * pitch + TILES - 1);
-                #pragma unroll
-                for (int v = 0; v < VECTORS; ++v)
-                    weights[v] = LOAD16(global, w + v * 16);
-                #pragma unroll
-                for (int i = 0; i < TILES; ++i) {
-                    const float value = from[i];
-                    #pragma unroll
-                    for (int v = 0; v < VECTORS; ++v)
-                        sums[i][v] += weights[v] * value;
-                }
-            }
-            #pragma unroll
-            for (int i = 0; i < TILES; ++i)
-                #pragma unroll
-                for (int v = 0; v < VECTORS; ++v)
-                    STORE16(local, sums[i][v],
-                            products + (place * group_tiles + tile + i) * OC + v * 16);
-        }
-    }
-
-    for (index_t i = 0; i < count; ++i) {
-        const index_t tile = first_tile + i, row = first_row + tile / tiles_w;
-        const index_t n = row / tiles_h, out_h = row % tiles_h * M, out_w = tile % tiles_w * M;
-        for (int v = 0; v < VECTORS; ++v) {
-            target to;
-            to.channel = group * g.out_per_group + first + v * 16;
-            to.channels = (int)min(g.out_per_group - first - v * 16, (index_t)16);
-            to.width = (int)min(g.out_w - out_w, (index_t)M);
-            to.height = (int)min(g.out_h - out_h, (index_t)M);
-            to.corner = n * g.y_n + out_h * g.y_h + out_w * g.y_w + to.channel * g.y_c;
-            finish_tile(products + i * OC + v * 16, group_tiles * OC, g, s, bias + at.bias,
-                        residual + at.residual, y + at.y, to);
-        }
-    }
+    tile_group of;
+    of.area.first_row = first_row;
+    of.area.first_column = 0;
+    of.area.columns = (g.out_w + M - 1) / M;
+    of.area.rows = g.step / of.area.columns;
+    of.first = (index_t)get_global_id(0) * group_tiles;
+    of.count = min(group_tiles, g.step - of.first);
+    of.room = group_tiles;
+    of.group = block / blocks;
+    of.channel = block % blocks * OC;
+    multiply(halves, of,
+             transformed + transformed_at + (long)of.group * g.in_per_group * pitch + of.first,
+             (long)g.groups * g.in_per_group * pitch, pitch,
+             packed + packed_at + (long)block * TS * TS * g.in_per_group * OC, g.in_per_group);
+    finish_tiles(halves, g, s, bias + at.bias, residual + at.residual, y + at.y, of);
 }
+#endif

@@ -227,6 +227,19 @@ size_t clconv__winograd_line(const clconv__request *request, size_t out);
 /** Rows of tiles of `out` outputs that fill a vector together. */
 size_t clconv__winograd_rows(const clconv__request *request, size_t out);
 
+/**
+ * What a work-item of the winograd rows transforms, multiplies and transforms back at once, in
+ * tiles, and how many parts of the output channels share it where areas are too few for all
+ * processors; the floats between its channels, and of all of it, in local memory. Zeros where there
+ * are stages.
+ */
+typedef struct clconv__winograd_area {
+    size_t rows, columns, parts, pitch;
+    double floats;
+} clconv__winograd_area;
+clconv__winograd_area clconv__winograd_area_of(const clconv__request *request,
+                                               const clconv__tile *tile);
+
 /** Bytes of transformed input that are made and multiplied at a time, given those of the weights.
  */
 size_t clconv__winograd_piece(size_t weights);

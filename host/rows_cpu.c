@@ -488,16 +488,22 @@ const clconv__algo clconv__row_lines_weights = {
 
 /* ---- winograd ---- */
 
-/* The last value, groups of TILES tiles that a work-item multiplies, is no macro. */
+/* The last value, groups of TILES tiles that a work-item multiplies, is no macro; where it is 0,
+ * the work-item transforms an area of some TILES tiles before. */
 static const char *const winograd_macros[] = {"VECTORS", "TILES", "M", NULL};
 static const clconv__tile winograd_4x4_tiles[] = {
-    {{2, 14, 4, 4}}, {{2, 14, 4, 1}}, {{2, 8, 4, 2}}, {{2, 7, 4, 1}}, {{0}}};
+    {{1, 28, 4, 0}}, {{1, 16, 4, 0}}, {{2, 14, 4, 0}}, {{2, 14, 4, 4}},
+    {{2, 14, 4, 1}}, {{2, 8, 4, 2}},  {{2, 7, 4, 1}},  {{0}},
+};
 static const clconv__tile winograd_2x2_tiles[] = {
-    {{2, 14, 2, 4}}, {{2, 14, 2, 1}}, {{2, 8, 2, 2}}, {{0}}};
+    {{1, 28, 2, 0}}, {{1, 16, 2, 0}}, {{2, 14, 2, 0}}, {{2, 14, 2, 4}},
+    {{2, 14, 2, 1}}, {{2, 8, 2, 2}},  {{0}},
+};
 
 size_t clconv__winograd_line(const clconv__request *r, size_t out) {
     enum { LANES = 16 }; /* tiles of a vector */
-    size_t tiles = clconv__round_up(clconv__divide_up(r->g.output[2], out), LANES);
+    /* Vectors of tiles may begin anywhere. */
+    size_t tiles = clconv__divide_up(r->g.output[2], out) + LANES - 1;
     size_t needed = tiles * out + clconv__round_up(r->problem->kernel[2] - 1, out);
     size_t padded = r->problem->pad_begin[2] + r->problem->input[2];
     return clconv__round_up(needed > padded ? needed : padded, LANES);
@@ -513,11 +519,16 @@ static int launch_winograd(clconv__launch *l, const clconv__request *r, const cl
     const size_t out = tile->value[2], side = out + r->problem->kernel[2] - 1;
     const size_t rows = clconv__winograd_rows(r, out);
     const size_t lines = rows * side * clconv__winograd_line(r, out) * sizeof(float);
-    snprintf(l->options, sizeof l->options, " -DR=%zu -DROWS=%zu", r->problem->kernel[2], rows);
-    l->step = (size_t)tile->value[1] * tile->value[3];
-    l->local_bytes = side * side * l->step * 16 * tile->value[0] * sizeof(float);
-    return lines <= r->device->info.local_memory_size &&
-           l->local_bytes <= r->device->info.local_memory_size;
+    const clconv__winograd_area area = clconv__winograd_area_of(r, tile);
+    snprintf(l->options, sizeof l->options, " -DR=%zu -DROWS=%zu -DAT_ONCE=%d",
+             r->problem->kernel[2], rows, area.rows > 0);
+    l->step = area.rows ? clconv__round_up(area.rows * area.columns, tile->value[1])
+                        : (size_t)tile->value[1] * tile->value[3];
+    l->local_bytes = side * (1 + out) * l->step * 16 * tile->value[0] * sizeof(float);
+    const double together = (double)(lines + l->local_bytes) + area.floats * sizeof(float);
+    return area.rows ? together <= (double)r->device->info.local_memory_size
+                     : lines <= r->device->info.local_memory_size &&
+                           l->local_bytes <= r->device->info.local_memory_size;
 }
 
 /* Kernels of 3x3, and where `largest` is 5, of 5x5. */
@@ -547,10 +558,51 @@ int clconv__refuses_winograd_4x4(char refusal[CLCONV_REFUSAL_SIZE], const clconv
     return refuses_winograd(refusal, r, 3);
 }
 
+/* Of a tile of a channel. */
+static double winograd_transform_seconds(size_t out, size_t side) {
+    return side == 4 ? 7e-9 : out == 4 ? 14e-9 : 9e-9;
+}
+
+/*
+ * Multiplications and transforms of a work-item, which reads all weights or its part of them: where
+ * these do not fit into half of the second-level cache, multiplications may wait for them.
+ */
+static double seconds_at_once(const clconv__request *r, const clconv__tile *tile,
+                              const clconv__winograd_area *area) {
+    enum { CACHED = 1 << 20 };
+    const clconv_problem *p = r->problem;
+    const size_t out = tile->value[2], side = out + p->kernel[2] - 1, places = side * side;
+    const size_t tiles_w = clconv__divide_up(r->g.output[2], out);
+    const size_t tiles_h = p->batch * clconv__divide_up(r->g.output[1], out);
+    const double tiles = (double)(area->rows * area->columns);
+    const double items = (double)(clconv__divide_up(tiles_w, area->columns) *
+                                  clconv__divide_up(tiles_h, area->rows) * area->parts) *
+                         (double)p->groups;
+    const double in = (double)r->g.in_per_group, parts = (double)area->parts;
+    const double channels =
+        (double)clconv__round_up(r->g.out_per_group, 16 * (size_t)tile->value[0]) / parts;
+    const double filled = (double)clconv__round_up(area->rows * area->columns, tile->value[1]);
+    const double rate = r->device->info.kind == CLCONV_KIND_GPU ? 1e9
+                        : tile->value[1] == 28                  ? 1.8e11
+                        : tile->value[1] == 16                  ? 1.65e11
+                                                                : 1.5e11;
+    const double weights = (double)places * in * channels * sizeof(float);
+    const double transforms =
+        tiles * (in + channels) * 0.75 * winograd_transform_seconds(out, side);
+    const double products = 2.0 * (double)places * filled * in * channels / rate;
+    const double item =
+        transforms + (weights * parts > CACHED ? fmax(products, weights * 9e-11) : products);
+    const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
+    return 2e-5 + item * ceil(items / units);
+}
+
 /* Multiplications, transforms by the tile, and the weights, which each piece reads anew. */
 static double seconds_winograd(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     const size_t out = tile->value[2], side = out + p->kernel[2] - 1, places = side * side;
+    const clconv__winograd_area area = clconv__winograd_area_of(r, tile);
+    if (area.rows)
+        return seconds_at_once(r, tile, &area);
     const size_t count =
         p->batch * clconv__divide_up(r->g.output[1], out) * clconv__divide_up(r->g.output[2], out);
     const double tiles = (double)count;
@@ -560,10 +612,8 @@ static double seconds_winograd(const clconv__request *r, const clconv__tile *til
                         (tile->value[3] < 2 ? 0.8 : 1);
     const double products =
         2.0 * (double)places * tiles * (double)r->g.in_per_group * (double)p->out_channels;
-    const double transforms = tiles * (double)(p->in_channels + p->out_channels) *
-                              (side == 4  ? 7e-9
-                               : out == 4 ? 14e-9
-                                          : 9e-9);
+    const double transforms =
+        tiles * (double)(p->in_channels + p->out_channels) * winograd_transform_seconds(out, side);
     const double weights =
         4.0 * (double)places * (double)r->g.in_per_group * (double)p->out_channels;
     const double input = 4.0 * (double)places * tiles * (double)p->in_channels;

@@ -19,6 +19,11 @@ static const char *const cases[] = {
     "ic3ih6iw70_oc50kh3_ph1",
     "mb2_ic5ih5iw38_oc20kh3_sh1sw2_ph1_beta=1",
     "ic4ih3iw47_oc20kh1kw4_sw3_pw2_dw1",
+    /* Winograd's areas: columns that fill one and more; rows of several pictures, shares of
+       channels */
+    "ic2ih5iw131_oc17kh3kw3_ph1pw1",
+    "mb3_ic5ih7iw7_oc40kh3kw3_ph1pw1_bias_act=relu",
+    "mb2_ic3ih9iw28_oc49kh3kw3_ph1pw1",
     /* one input channel per group: planes below a tile's size, several outputs of it, depth */
     "g3_mb2_ic3ih17iw15_oc6kh5kw5_ph2pw2_bias",
     "g5_mb2_ic5ih9iw10_oc5kh7kw7_sh2sw2_ph3pw3_layout=nhwc_act=relu",
