@@ -247,11 +247,15 @@ static inline void copy_line(local float *restrict to, geometry g, global const 
 }
 
 #if TYPE == TYPE_F32 && PHASES <= 2
-/* The same 16 elements at a time: what they write too much is overwritten by what follows. */
+/*
+ * The same 16 elements at a time: what they write too much is overwritten by what follows. The same row of
+ * another channel, `ahead` elements further on, is asked for.
+ */
 static inline void copy_vectors(local float *restrict to, global const float *restrict row,
-                                index_t first, index_t phase, index_t width) {
+                                index_t first, index_t phase, index_t width, index_t ahead) {
     for (index_t p = 0; p < PHASES; ++p, to += phase)
         for (index_t i = 0; i < phase; i += 16) {
+            PREFETCH(row + ahead + first + i * PHASES + 16 * p);
             const float16 a = load_inside(row, first + i * PHASES, width);
 #if PHASES == 1
             STORE16(local, a, to + i);
@@ -283,7 +287,7 @@ static inline void fill_patch(local float *restrict patch, const tile_places *at
                 global const x_t *line = x + from + near_d * g.x_d + near_h * g.x_h;
 #if TYPE == TYPE_F32 && PHASES <= 2
                 if (has_vectors) {
-                    copy_vectors(patch, line, first, phase, is_inside ? g.in_w : 0);
+                    copy_vectors(patch, line, first, phase, is_inside ? g.in_w : 0, 2 * g.x_c);
                     continue;
                 }
 #endif
@@ -343,10 +347,33 @@ static inline void finish_piece(const float *sums, scalars s, global const y_t *
     }
 }
 
-/* The pixels `first` to `end` of a row; the last piece overlaps the one before. */
-static inline void finish_row(const float *sums, int first, int end, scalars s,
-                              global const y_t *bias, global y_t *to, index_t channel_step,
-                              int channels) {
+/* The same for 16 neighbours of 16 channels. */
+static inline void finish_vectors(const float *sums, scalars s, float16 biases, global y_t *to,
+                                  index_t channel_step) {
+    float16 pixels[16];
+    #pragma unroll
+    for (int i = 0; i < 16; ++i) {
+        pixels[i] = LOAD16(private, sums + i * OC);
+        pixels[i] = ACTIVATE(pixels[i] + biases, s);
+    }
+    transpose16(pixels);
+    #pragma unroll
+    for (int o = 0; o < 16; ++o)
+        STORE16(global, pixels[o], to + o * channel_step);
+}
+
+/* The pixels `first` to `end` of a line; the last piece overlaps the one before. */
+static inline void finish_line(const float *sums, int first, int end, scalars s,
+                               global const y_t *bias, global y_t *to, index_t channel_step,
+                               int channels) {
+    if (end - first >= 16 && channels == OC) {
+        const float16 biases = s.has_bias ? LOAD16(global, bias) : (float16)0;
+        for (int i = first;; i = min(i + 16, end - 16)) {
+            finish_vectors(sums + i * OC, s, biases, to + i, channel_step);
+            if (i + 16 == end)
+                return;
+        }
+    }
     for (int i = first;; i = min(i + PIECE, end - PIECE)) {
         #pragma unroll
         for (int o = 0; o < OC; o += 8)
@@ -455,6 +482,13 @@ static inline index_t pixel_of(const tile_places *place, geometry g, int r, int 
 #endif
 }
 
+/* Whether the rows of a tile lie one behind the other in the output. */
+#if SOURCE == IN_PANEL
+#define ARE_JOINED 0
+#else
+#define ARE_JOINED (g.out_w == WIDTH && g.y_h == WIDTH)
+#endif
+
 /* Stores 16 channels, of which `channels` are there. */
 static inline void store_tile(float stored[PIXELS][OC], const tile_places *place, geometry g,
                               scalars s, global const y_t *bias, global const y_t *residual,
@@ -462,8 +496,11 @@ static inline void store_tile(float stored[PIXELS][OC], const tile_places *place
     for (int r = place->first_row; r < ROWS; ++r) {
 #if HAS_LINE_STORES
         if (place->is_line && place->end - place->first >= PIECE) {
-            finish_row(stored[r * WIDTH], place->first, place->end, s, bias + channel,
-                       y + channel * g.y_c + pixel_of(place, g, r, 0), g.y_c, channels);
+            finish_line(stored[r * WIDTH], place->first,
+                        ARE_JOINED ? (ROWS - r) * WIDTH : place->end, s, bias + channel,
+                        y + channel * g.y_c + pixel_of(place, g, r, 0), g.y_c, channels);
+            if (ARE_JOINED)
+                return;
             continue;
         }
 #endif

@@ -71,7 +71,7 @@ static double seconds_vector(const clconv__request *r, const clconv__tile *tile)
     const double useful = clconv__filled(r->g.out_per_group, 16) *
                           clconv__filled(is_row ? r->g.pixels : r->g.output[2], width) *
                           (is_row ? 1 : clconv__filled(r->g.output[1], rows)) *
-                          (tile->value[2] == CLCONV__IN_LINE && line.step != 1 ? 0.8 : 1) *
+                          (tile->value[2] == CLCONV__IN_LINE && line.step != 1 ? 0.68 : 1) *
                           (width * rows < 28 ? 0.9
                            : rows == 1       ? 1
                            : rows == 2       ? 0.98
