@@ -309,7 +309,7 @@ static inline float16 take_step(float16 sums[OPEN_ROWS],
 
 /* LANES columns of some rows of a band. */
 static inline void compute_columns(geometry g, scalars s, global const float *restrict plane,
-                                   local const float *restrict filter, global const y_t *restrict bias,
+                                   global const w_t *restrict filter, global const y_t *restrict bias,
                                    global const y_t *residual, global y_t *y, band b, index_t first,
                                    index_t rows, index_t out_w, index_t channel) {
     const index_t column = out_w * STRIDE_W - g.pad_w;
@@ -321,7 +321,7 @@ static inline void compute_columns(geometry g, scalars s, global const float *re
     float16 weights[KERNEL_H * KERNEL_W], sums[OPEN_ROWS];
     #pragma unroll
     for (int i = 0; i < KERNEL_H * KERNEL_W; ++i)
-        weights[i] = filter[i];
+        weights[i] = filter[i / KERNEL_W * g.w_h + i % KERNEL_W * g.w_w];
     #pragma unroll
     for (int i = 0; i < OPEN_ROWS; ++i)
         sums[i] = 0;
@@ -342,13 +342,12 @@ static inline void compute_columns(geometry g, scalars s, global const float *re
 
 static inline void
 compute_in_place(geometry g, scalars s, global const float *restrict plane,
-                 local float *restrict filter, global const w_t *restrict w,
-                 global const y_t *restrict bias, global const y_t *residual, global y_t *y, band b,
-                 index_t group) {
+                 global const w_t *restrict w, global const y_t *restrict bias,
+                 global const y_t *residual, global y_t *y, band b, index_t group) {
     const index_t strip = g.out_w > LANES ? STRIP : b.out_rows;
     for (index_t o = 0; o < g.out_per_group; ++o) {
         const index_t channel = group * g.out_per_group + o;
-        copy_weights(filter, g, w, channel, 1);
+        global const w_t *filter = w + channel * g.w_o + g.w_start;
         for (index_t row = 0; row < b.out_rows; row += strip)
             for (index_t out_w = 0;; out_w = NEXT_VECTOR(out_w)) {
                 compute_columns(g, s, plane, filter, bias, residual, y, b, row,
@@ -389,7 +388,7 @@ lines(const geometry g, const offsets at, const scalars s, global const x_t *res
         const index_t plane = b.n * g.x_n + group * g.in_per_group * g.x_c;
         const index_t width = ((g.out_w - 1) / LANES + 1) * LANES * STRIDE_W + KERNEL_W - g.pad_w;
         if (g.in_per_group == 1 && g.out_d == 1 && is_loadable(g, plane, g.pad_w, width)) {
-            compute_in_place(g, s, x + plane, rows + count, w, bias, residual, y, b, group);
+            compute_in_place(g, s, x + plane, w, bias, residual, y, b, group);
             continue;
         }
 #endif
