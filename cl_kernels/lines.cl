@@ -233,6 +233,9 @@ compute_group(geometry g, scalars s, local const float *restrict rows, local flo
                             local const float *from =
                                 rows + (c * KERNEL_D + d) * b.plane +
                                 (row * g.stride_h + t * g.dilation_h) * b.line + out_w;
+#if IS_COMMON /* multiply-adds broadcast weights from memory, or they would not fit registers */
+                            OPAQUE(of_channel);
+#endif
                             UNROLL_TAPS
                             for (index_t k = 0; k < KERNEL_W; ++k) {
                                 local const float *at_tap = from +

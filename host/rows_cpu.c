@@ -170,8 +170,8 @@ const clconv__algo clconv__row_weights_gemm = {
 enum { LINES_LANES = 16 };
 static const char *const lines_macros[] = {"OC", "ROWS", NULL};
 static const clconv__tile lines_tiles[] = {
-    {{8, 2, 4}}, {{8, 1, 1}}, {{1, 7, 14}}, {{1, 4, 32}},
-    {{1, 4, 8}}, {{1, 1, 8}}, {{1, 1, 1}},  {{0}},
+    {{16, 1, 4}}, {{8, 2, 4}}, {{8, 1, 1}}, {{1, 7, 14}}, {{1, 4, 32}},
+    {{1, 4, 8}},  {{1, 1, 8}}, {{1, 1, 1}}, {{0}},
 };
 
 /* Rows of a band: no more than there are. */
@@ -210,8 +210,8 @@ static double lines_floats(const clconv__request *r, const clconv__tile *tile) {
 static int launch_lines(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     double bytes = lines_floats(r, tile) * sizeof(float);
-    if (bytes > (double)r->device->info.local_memory_size ||
-        (tile->value[1] > 1 && !lines_are_common(p)))
+    const int unrolls = tile->value[0] > 8 || tile->value[1] > 1;
+    if (bytes > (double)r->device->info.local_memory_size || (unrolls && !lines_are_common(p)))
         return 0;
     if (lines_are_common(p))
         snprintf(l->options, sizeof l->options,
@@ -230,8 +230,10 @@ static int launch_lines(clconv__launch *l, const clconv__request *r, const clcon
 
 /* Operations per second of a unit. */
 static double lines_rate(const clconv_problem *p, const clconv__tile *tile) {
-    static const double common[2][2] = {{3e10, 6e10}, {6e10, 1.1e11}};
+    static const double common[2][2] = {{3e10, 6e10}, {6e10, 1.15e11}};
     const int channels = tile->value[0] > 1, rows = tile->value[1] > 1;
+    if (tile->value[0] > 8)
+        return 1.2e11;
     return lines_are_common(p) ? common[channels][rows] : channels ? 3e10 : 6e9;
 }
 
