@@ -227,6 +227,8 @@ static inline void find_places(tile_places *at, geometry g, index_t out_d, index
 #endif
 
 #if SOURCE == IN_PATCH
+#define NEXT_CHANNELS 2 /* one took as long as none would, 4 as long as 2 */
+
 /* Rows of a patch, which some rows of tiles share, and elements of one of their phases. */
 static inline index_t patch_rows(geometry g, index_t tile_rows) {
     return (tile_rows * ROWS - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1;
@@ -248,8 +250,8 @@ static inline void copy_line(local float *restrict to, geometry g, global const 
 
 #if TYPE == TYPE_F32 && PHASES <= 2
 /*
- * The same 16 elements at a time: what they write too much is overwritten by what follows. The same row of
- * another channel, `ahead` elements further on, is asked for.
+ * The same 16 elements at a time: what they write too much is overwritten by what follows. A row that
+ * will be copied later, `ahead` elements further on, is asked for.
  */
 static inline void copy_vectors(local float *restrict to, global const float *restrict row,
                                 index_t first, index_t phase, index_t width, index_t ahead) {
@@ -287,7 +289,7 @@ static inline void fill_patch(local float *restrict patch, const tile_places *at
                 global const x_t *line = x + from + near_d * g.x_d + near_h * g.x_h;
 #if TYPE == TYPE_F32 && PHASES <= 2
                 if (has_vectors) {
-                    copy_vectors(patch, line, first, phase, is_inside ? g.in_w : 0, 2 * g.x_c);
+                    copy_vectors(patch, line, first, phase, is_inside ? g.in_w : 0, NEXT_CHANNELS * g.x_c);
                     continue;
                 }
 #endif

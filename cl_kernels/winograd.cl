@@ -20,7 +20,7 @@
 #define LANES 16
 #define PARTS (M / ROWS) /* vectors of a line, of which M make one of each column */
 #define AHEAD 8 /* channels that are asked for before they are needed */
-#define WEIGHTS_AHEAD 24
+#define WEIGHTS_AHEAD 24 /* the same of weights, which come from the third-level cache where many */
 /* Where transformed input lies: in the workspace, or with the work-item that multiplies it. */
 #if AT_ONCE
 #define BETWEEN local
@@ -219,7 +219,7 @@ static inline void transform_columns(local float *restrict lines, geometry g,
         float16 d[TS], t[TS];
         #pragma unroll
         for (int r = 0; r < TS; ++r) {
-#if AT_ONCE /* the next channel */
+#if AT_ONCE /* the next channel's, which lies too far away for processors to foresee */
             PREFETCH(x + from + g.x_c + (in_h + r) * g.x_h + q - g.pad_w);
 #endif
 #if TYPE == TYPE_F32
@@ -416,13 +416,15 @@ static inline void finish_tile(local const float *restrict halves, index_t step,
     }
 }
 
-/* `count` tiles of an area from the `first` on, and OC channels of a group from `channel` on; local
- * memory has `room` for whole steps of TILES. */
+/*
+ * `count` tiles from the `first` on, counted along rows of `columns` tiles, and OC channels of a group
+ * from `channel` on; local memory has `room` for whole steps of TILES.
+ */
 typedef struct {
-    tile_area area;
+    index_t first_row, first_column, columns;
     index_t first, count, room;
     index_t group, channel;
-} tile_group;
+} tile_run;
 
 /*
  * products[tile][OC] of a place, in steps of TILES tiles: the weights of a place serve all of them
@@ -474,7 +476,7 @@ static inline void multiply_place(local float *restrict products, index_t count,
  * halves[TS][M][tile][OC]: each row of places is transformed back while its products, which lie
  * behind the halves, are in the first-level cache.
  */
-static inline void multiply(local float *restrict halves, tile_group of,
+static inline void multiply(local float *restrict halves, tile_run of,
                             BETWEEN const float *restrict transformed, long plane, index_t pitch,
                             global const float *restrict packed, index_t channels) {
     const index_t step = of.room * OC;
@@ -498,16 +500,16 @@ static inline void multiply(local float *restrict halves, tile_group of,
 /* Transforms some tiles back to the end. */
 static inline void finish_tiles(local const float *restrict halves, geometry g, scalars s,
                                 global const y_t *bias, global const y_t *residual, global y_t *y,
-                                tile_group of) {
+                                tile_run of) {
     const index_t tiles_h = (g.out_h + M - 1) / M, step = of.room * OC;
     for (index_t i = 0; i < of.count;) {
-        index_t column = (of.first + i) % of.area.columns, tiles = 1;
-        const index_t row = of.area.first_row + (of.first + i) / of.area.columns;
+        index_t column = (of.first + i) % of.columns, tiles = 1;
+        const index_t row = of.first_row + (of.first + i) / of.columns;
         const index_t n = row / tiles_h, out_h = row % tiles_h * M;
 #if HAS_VECTOR_STORES
         /* The last run of a row overlaps the one before it. */
-        const index_t back = max(column + RUN - of.area.columns, (index_t)0);
-        const index_t begin = i - back, end = (of.area.first_column + column - back) * M + 16;
+        const index_t back = max(column + RUN - of.columns, (index_t)0);
+        const index_t begin = i - back, end = (of.first_column + column - back) * M + 16;
         if (g.y_w == 1 && back <= min(i, column) && begin + RUN <= of.count && end <= g.out_w) {
             i = begin;
             column -= back;
@@ -515,7 +517,7 @@ static inline void finish_tiles(local const float *restrict halves, geometry g, 
         }
 #endif
         for (int v = 0; v < VECTORS; ++v) {
-            const index_t out_w = (of.area.first_column + column) * M;
+            const index_t out_w = (of.first_column + column) * M;
             target to;
             to.channel = of.group * g.out_per_group + of.channel + v * 16;
             to.channels = (int)min(g.out_per_group - of.channel - v * 16, (index_t)16);
@@ -551,15 +553,19 @@ winograd_at_once(const geometry g, const offsets at, const scalars s, global con
     const index_t tiles_h = (g.out_h + M - 1) / M, tiles_w = (g.out_w + M - 1) / M;
     const index_t blocks = (g.out_per_group + OC - 1) / OC;
     const index_t weights = TS * TS * g.in_per_group * OC;
-    const long plane = (long)g.in_per_group * pitch + LANES; /* places share no set of a cache */
-    tile_group of;
-    of.area.first_row = (index_t)get_global_id(1) * rows;
-    of.area.rows = min(rows, g.batch * tiles_h - of.area.first_row);
-    of.area.first_column = (index_t)get_global_id(0) * columns;
-    of.area.columns = min(columns, tiles_w - of.area.first_column);
+    const long plane = (long)g.in_per_group * pitch + LANES; /* no power of two, see a cache's sets */
+    tile_area area;
+    tile_run of;
+    area.first_row = (index_t)get_global_id(1) * rows;
+    area.rows = min(rows, g.batch * tiles_h - area.first_row);
+    area.first_column = (index_t)get_global_id(0) * columns;
+    area.columns = min(columns, tiles_w - area.first_column);
+    of.first_row = area.first_row;
+    of.first_column = area.first_column;
+    of.columns = area.columns;
     of.first = 0;
-    of.count = of.area.rows * of.area.columns;
-    of.room = (rows * columns + TILES - 1) / TILES * TILES;
+    of.count = area.rows * area.columns;
+    of.room = (rows * columns + TILES - 1) / TILES * TILES; /* as the host gave local memory */
     const index_t parts = (index_t)get_global_size(2) / g.groups;
     const index_t share = (blocks + parts - 1) / parts;
     const index_t first = (index_t)get_global_id(2) % parts * share;
@@ -567,7 +573,7 @@ winograd_at_once(const geometry g, const offsets at, const scalars s, global con
     of.group = (index_t)get_global_id(2) / parts;
     for (index_t c = 0; c < g.in_per_group; ++c)
         transform_area(transformed + c * pitch, plane, g, x + at.x, of.group * g.in_per_group + c,
-                       of.area, lines);
+                       area, lines);
     packed += packed_at + (long)(of.group * blocks + first) * weights;
     for (index_t block = first; block < end; ++block, packed += weights) {
         of.channel = block * OC;
@@ -588,11 +594,10 @@ winograd(const geometry g, const offsets at, const scalars s,
          global const y_t *residual, global y_t *y, local float *restrict halves) {
     const index_t block = (index_t)get_global_id(1);
     const index_t blocks = (g.out_per_group + OC - 1) / OC;
-    tile_group of;
-    of.area.first_row = first_row;
-    of.area.first_column = 0;
-    of.area.columns = (g.out_w + M - 1) / M;
-    of.area.rows = g.step / of.area.columns;
+    tile_run of;
+    of.first_row = first_row;
+    of.first_column = 0;
+    of.columns = (g.out_w + M - 1) / M;
     of.first = (index_t)get_global_id(0) * group_tiles;
     of.count = min(group_tiles, g.step - of.first);
     of.room = group_tiles;

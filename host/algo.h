@@ -220,8 +220,8 @@ double clconv__vector_floats(const clconv__request *request, const clconv__tile 
 size_t clconv__vector_items(const clconv__request *request, const clconv__tile *tile);
 size_t clconv__vector_share(const clconv__request *request, const clconv__tile *tile);
 
-/** Floats that a padded input row takes in local memory, whole vectors of tiles of `out` outputs.
- */
+/** Floats that a padded input row takes in local memory: vectors of tiles of `out` outputs may
+ * begin at any of them. */
 size_t clconv__winograd_line(const clconv__request *request, size_t out);
 
 /** Rows of tiles of `out` outputs that fill a vector together. */
@@ -229,12 +229,14 @@ size_t clconv__winograd_rows(const clconv__request *request, size_t out);
 
 /**
  * What a work-item of the winograd rows transforms, multiplies and transforms back at once, in
- * tiles, and how many parts of the output channels share it where areas are too few for all
- * processors; the floats between its channels, and of all of it, in local memory. Zeros where there
- * are stages.
+ * tiles; how many areas there are for all groups, and how many parts of the output channels share
+ * each where they are too few for all processors; the floats between its channels, and of all of
+ * it, in local memory. All these are 0 where there are stages. Rows of few tiles that fill a vector
+ * together (clconv__winograd_rows) lie in one area: none has fewer columns than a row of those.
  */
 typedef struct clconv__winograd_area {
-    size_t rows, columns, parts, pitch;
+    size_t tiles_w, tiles_h; /* of a row, and rows of all pictures */
+    size_t rows, columns, areas, parts, pitch;
     double floats;
 } clconv__winograd_area;
 clconv__winograd_area clconv__winograd_area_of(const clconv__request *request,

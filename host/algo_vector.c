@@ -69,7 +69,7 @@ static size_t rows_of(const clconv__request *r, const clconv__tile *tile) {
 /* Of tiles, all alike; patches of several copy less, but leave processors idle where there are few.
  */
 static size_t rows_of_patch(const clconv__request *r, const clconv__tile *tile) {
-    enum { ITEMS_PER_UNIT = 6, MOST = 8 };
+    enum { ITEMS_PER_UNIT = 6, MOST = 8 }; /* 12 were slower by 1 to 3 percent */
     const size_t all = rows_of(r, tile);
     const size_t planes = r->g.output[0] * r->problem->groups * r->problem->batch;
     size_t rows = all * planes / (ITEMS_PER_UNIT * units_of(r) + 1);

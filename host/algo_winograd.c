@@ -60,21 +60,21 @@ static size_t pitch_of(size_t rows, size_t columns, size_t tiles) {
 
 clconv__winograd_area clconv__winograd_area_of(const clconv__request *r, const clconv__tile *tile) {
     const size_t out = tile->value[2], side = out + r->problem->kernel[2] - 1;
-    const size_t tiles_w = clconv__divide_up(r->g.output[2], out);
-    const size_t tiles_h = r->problem->batch * clconv__divide_up(r->g.output[1], out);
-    const size_t rows = tile->value[1] / tiles_w;
     const size_t blocks = clconv__divide_up(r->g.out_per_group, 16 * (size_t)tile->value[0]);
     const size_t units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    clconv__winograd_area area = {0, 0, 0, 0, 0};
+    clconv__winograd_area area = {.tiles_w = clconv__divide_up(r->g.output[2], out),
+                                  .tiles_h =
+                                      r->problem->batch * clconv__divide_up(r->g.output[1], out)};
     if (tile->value[3])
         return area;
-    area.rows = rows < 1 ? 1 : rows < tiles_h ? rows : tiles_h;
-    area.columns = tiles_w < tile->value[1] ? tiles_w : tile->value[1];
+    const size_t rows = tile->value[1] / area.tiles_w;
+    area.rows = rows < 1 ? 1 : rows < area.tiles_h ? rows : area.tiles_h;
+    area.columns = area.tiles_w < tile->value[1] ? area.tiles_w : tile->value[1];
     area.pitch = pitch_of(area.rows, area.columns, tile->value[1]);
     area.floats = (double)(side * side) * ((double)r->g.in_per_group * (double)area.pitch + LANES);
-    const size_t areas = clconv__divide_up(tiles_w, area.columns) *
-                         clconv__divide_up(tiles_h, area.rows) * r->problem->groups;
-    const size_t parts = clconv__divide_up(units, areas);
+    area.areas = clconv__divide_up(area.tiles_w, area.columns) *
+                 clconv__divide_up(area.tiles_h, area.rows) * r->problem->groups;
+    const size_t parts = clconv__divide_up(units, area.areas);
     area.parts = parts < blocks ? parts : blocks;
     area.parts = clconv__divide_up(blocks, clconv__divide_up(blocks, area.parts));
     return area;
@@ -98,14 +98,14 @@ static void lay_out(winograd_state *state, clconv_plan *plan, const clconv__tile
     size_t channels = 16 * (size_t)tile->value[0];
     state->out = tile->value[2];
     state->tile = state->out + p->kernel[2] - 1;
-    state->tiles_w = clconv__divide_up(g->output[2], state->out);
-    state->rows = p->batch * clconv__divide_up(g->output[1], state->out);
+    state->area = clconv__winograd_area_of(&plan->request, tile);
+    state->tiles_w = state->area.tiles_w;
+    state->rows = state->area.tiles_h;
     state->blocks = p->groups * clconv__divide_up(g->out_per_group, channels);
     state->line = clconv__winograd_line(&plan->request, state->out);
     state->lines = state->tile * clconv__winograd_rows(&plan->request, state->out);
     state->group = launch->step;
     state->products = launch->local_bytes;
-    state->area = clconv__winograd_area_of(&plan->request, tile);
     const size_t places = state->tile * state->tile;
     plan->packed_bytes = state->blocks * places * g->in_per_group * channels * sizeof(float);
     if (!state->area.rows)

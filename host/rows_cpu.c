@@ -61,7 +61,8 @@ static int launch_vector(clconv__launch *l, const clconv__request *r, const clco
     return 1;
 }
 
-/* Sums, what each output costs to store and each tile to begin, and copies. */
+/* Sums, for which neighbours that do not lie side by side take twice the cache lines; what each
+ * output costs to store and each tile to begin, and copies. */
 static double seconds_vector(const clconv__request *r, const clconv__tile *tile) {
     const clconv_problem *p = r->problem;
     const size_t width = tile->value[0], rows = tile->value[1];
@@ -517,20 +518,24 @@ size_t clconv__winograd_rows(const clconv__request *r, size_t out) {
     return out == 4 && tiles <= LANES / 4 ? 4 : tiles <= LANES / 2 ? 2 : 1;
 }
 
+/* An area lies in local memory, and in the second-level cache of usual processors. */
 static int launch_winograd(clconv__launch *l, const clconv__request *r, const clconv__tile *tile) {
+    enum { SECOND_CACHE = 2 << 20, ALIGNMENT = 128 }; /* the latter of arguments in local memory */
     const size_t out = tile->value[2], side = out + r->problem->kernel[2] - 1;
     const size_t rows = clconv__winograd_rows(r, out);
-    const size_t lines = rows * side * clconv__winograd_line(r, out) * sizeof(float);
+    const double lines = (double)(rows * side * clconv__winograd_line(r, out)) * sizeof(float);
+    const double local = (double)r->device->info.local_memory_size;
     const clconv__winograd_area area = clconv__winograd_area_of(r, tile);
     snprintf(l->options, sizeof l->options, " -DR=%zu -DROWS=%zu -DAT_ONCE=%d",
              r->problem->kernel[2], rows, area.rows > 0);
     l->step = area.rows ? clconv__round_up(area.rows * area.columns, tile->value[1])
                         : (size_t)tile->value[1] * tile->value[3];
     l->local_bytes = side * (1 + out) * l->step * 16 * tile->value[0] * sizeof(float);
-    const double together = (double)(lines + l->local_bytes) + area.floats * sizeof(float);
-    return area.rows ? together <= (double)r->device->info.local_memory_size
-                     : lines <= r->device->info.local_memory_size &&
-                           l->local_bytes <= r->device->info.local_memory_size;
+    /* Of the stages one has lines, and one products. */
+    const double most = area.rows && local > SECOND_CACHE ? SECOND_CACHE : local;
+    const double transformed = area.floats * sizeof(float);
+    return area.rows ? lines + transformed + (double)l->local_bytes + 3 * ALIGNMENT <= most
+                     : lines <= most && (double)l->local_bytes <= most;
 }
 
 /* Kernels of 3x3, and where `largest` is 5, of 5x5. */
@@ -566,36 +571,32 @@ static double winograd_transform_seconds(size_t out, size_t side) {
 }
 
 /*
- * Multiplications and transforms of a work-item, which reads all weights or its part of them: where
- * these do not fit into half of the second-level cache, multiplications may wait for them.
+ * Multiplications and transforms of a work-item, whose rates come from runs on an AVX-512
+ * processor. Where the weights that areas share do not fit into half of a second-level cache beside
+ * them, multiplications may wait for those that the work-item reads.
  */
 static double seconds_at_once(const clconv__request *r, const clconv__tile *tile,
                               const clconv__winograd_area *area) {
     enum { CACHED = 1 << 20 };
-    const clconv_problem *p = r->problem;
-    const size_t out = tile->value[2], side = out + p->kernel[2] - 1, places = side * side;
-    const size_t tiles_w = clconv__divide_up(r->g.output[2], out);
-    const size_t tiles_h = p->batch * clconv__divide_up(r->g.output[1], out);
+    const size_t out = tile->value[2], side = out + r->problem->kernel[2] - 1;
+    const size_t block = 16 * (size_t)tile->value[0];
+    const size_t blocks = clconv__divide_up(r->g.out_per_group, block);
+    const double places = (double)(side * side), in = (double)r->g.in_per_group;
+    const double channels = (double)(clconv__divide_up(blocks, area->parts) * block);
     const double tiles = (double)(area->rows * area->columns);
-    const double items = (double)(clconv__divide_up(tiles_w, area->columns) *
-                                  clconv__divide_up(tiles_h, area->rows) * area->parts) *
-                         (double)p->groups;
-    const double in = (double)r->g.in_per_group, parts = (double)area->parts;
-    const double channels =
-        (double)clconv__round_up(r->g.out_per_group, 16 * (size_t)tile->value[0]) / parts;
     const double filled = (double)clconv__round_up(area->rows * area->columns, tile->value[1]);
     const double rate = r->device->info.kind == CLCONV_KIND_GPU ? 1e9
                         : tile->value[1] == 28                  ? 1.8e11
                         : tile->value[1] == 16                  ? 1.65e11
                                                                 : 1.5e11;
-    const double weights = (double)places * in * channels * sizeof(float);
+    const double weights = places * in * channels * sizeof(float);
     const double transforms =
-        tiles * (in + channels) * 0.75 * winograd_transform_seconds(out, side);
-    const double products = 2.0 * (double)places * filled * in * channels / rate;
-    const double item =
-        transforms + (weights * parts > CACHED ? fmax(products, weights * 9e-11) : products);
+        0.75 * tiles * (in + channels) * winograd_transform_seconds(out, side);
+    const double products = 2 * places * filled * in * channels / rate;
+    const int is_cached = weights * (double)area->parts <= CACHED;
+    const double item = transforms + (is_cached ? products : fmax(products, weights * 9e-11));
     const unsigned units = r->device->info.compute_units ? r->device->info.compute_units : 1;
-    return 2e-5 + item * ceil(items / units);
+    return 2e-5 + item * ceil((double)(area->areas * area->parts) / units);
 }
 
 /* Multiplications, transforms by the tile, and the weights, which each piece reads anew. */
